@@ -1,0 +1,278 @@
+/**
+ * The configuration as the rest of the program sees it: every default filled in, every duration in
+ * milliseconds, every size in bytes, names checked, the whole frozen. `load` produces it; nobody else
+ * reads a configuration file.
+ */
+
+export interface Config {
+  readonly log: LogConfig;
+  /** Most client connections of the whole process. Beyond it, listeners stop accepting. */
+  readonly maxConnections: number;
+  readonly shutdown: ShutdownConfig;
+  /** Networks (CIDR) whose X-Forwarded-* and Forwarded fields are believed. */
+  readonly trustedNetworks: readonly string[];
+  /** Longest wait for the first snapshot of every pool before the listeners open without it. */
+  readonly startDeadlineMs: number;
+  readonly consul: ConsulConfig;
+  readonly admin: AdminConfig;
+  readonly listeners: readonly ListenerConfig[];
+  readonly pools: readonly PoolConfig[];
+}
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
+
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly access: AccessLogConfig;
+}
+
+export interface AccessLogConfig {
+  readonly format: "json" | "haproxy" | "off";
+  readonly to: { readonly kind: "stdout" } | { readonly kind: "stderr" } | { readonly kind: "file"; readonly path: string };
+}
+
+export interface ShutdownConfig {
+  /** Serve on for this long after "not ready" was announced. */
+  readonly graceMs: number;
+  /** Exchanges and tunnels still open this long after the listeners closed are cut. */
+  readonly deadlineMs: number;
+}
+
+/** How to reach the local Consul agent. The environment of the Consul CLI gives the defaults. */
+export interface ConsulConfig {
+  /** `http://host:port`, `https://host:port` or `unix:///path`. */
+  readonly address: string;
+  readonly token: string | undefined;
+  /** Read again for each new request; wins over `token`. */
+  readonly tokenFile: string | undefined;
+  readonly datacenter: string | undefined;
+  readonly namespace: string | undefined;
+  readonly partition: string | undefined;
+  readonly tls: ConsulTlsConfig;
+  /** `user:password` for HTTP basic authentication (CONSUL_HTTP_AUTH). */
+  readonly auth: string | undefined;
+  /** Longest time a blocking query waits for a change. */
+  readonly waitMs: number;
+  /** How long the first empty answer after a failure is disbelieved. */
+  readonly emptyGraceMs: number;
+  /** After a change was taken, later ones within this window are taken together. */
+  readonly coalesceMs: number;
+}
+
+export interface ConsulTlsConfig {
+  readonly caFile: string | undefined;
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly serverName: string | undefined;
+  readonly verify: boolean;
+}
+
+export interface AdminConfig {
+  readonly grpc: AdminGrpcConfig | undefined;
+  /** Metrics, health and readiness for the host itself. */
+  readonly http: SocketAddressConfig | undefined;
+  /** Metrics, health and readiness alone, may be reached from outside without a token. */
+  readonly probe: SocketAddressConfig | undefined;
+}
+
+export interface AdminGrpcConfig {
+  readonly address: SocketAddressConfig;
+  readonly tls: AdminTlsConfig | undefined;
+  /** File with the bearer token every call must carry in `authorization`. */
+  readonly tokenFile: string | undefined;
+  /** Allows a bind outside loopback without TLS and token. */
+  readonly insecure: boolean;
+}
+
+export interface AdminTlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** When set, clients must present a certificate signed by it. */
+  readonly clientCaFile: string | undefined;
+}
+
+/** A place to listen on. Port ranges are spread into one address per port. */
+export type SocketAddressConfig =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string; readonly mode: number | undefined }
+  | { readonly kind: "fd"; readonly fd: number };
+
+export interface ListenerConfig {
+  readonly name: string;
+  readonly bind: readonly SocketAddressConfig[];
+  readonly protocol: "http" | "tcp";
+  readonly direction: "outbound" | "inbound";
+  readonly timeouts: ListenerTimeouts;
+  readonly limits: ListenerLimits;
+  /** Where no route matches; without it an HTTP listener answers 404. A TCP listener always has one. */
+  readonly pool: string | undefined;
+  /** First match wins. Empty on a TCP listener. */
+  readonly routes: readonly RouteConfig[];
+}
+
+/** HAProxy's names and meaning; 0 means no limit. */
+export interface ListenerTimeouts {
+  /** Longest silence of a client that we wait for (`timeout client`). */
+  readonly clientMs: number;
+  /** From the first byte of a head (or the connection) to its end (`timeout http-request`). */
+  readonly httpRequestMs: number;
+  /** Idle time between two requests of a connection (`timeout http-keep-alive`). */
+  readonly httpKeepAliveMs: number;
+}
+
+export interface ListenerLimits {
+  readonly maxConnections: number;
+  /** Per client address, 0 for no limit. */
+  readonly maxConnectionsPerAddress: number;
+  readonly maxHeadBytes: number;
+  readonly maxHeaders: number;
+}
+
+export interface RouteConfig {
+  readonly match: RouteMatchConfig;
+  /** At least one; weights share the traffic. */
+  readonly pools: readonly { readonly pool: string; readonly weight: number }[];
+  readonly timeouts: { readonly requestTotalMs: number | undefined; readonly serverMs: number | undefined };
+  readonly retries: { readonly max: number | undefined };
+}
+
+export interface RouteMatchConfig {
+  /** Lower case, without a port; a leading `*.` matches any one or more labels. */
+  readonly host: string | undefined;
+  readonly path: string | undefined;
+  /** Matched by whole segments: `/v1` matches `/v1` and `/v1/x`, not `/v10`. */
+  readonly pathPrefix: string | undefined;
+  readonly method: string | undefined;
+  /** Field name in lower case and its exact value. */
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+}
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly discovery: DiscoveryConfig;
+  readonly balance: BalanceConfig;
+  readonly timeouts: PoolTimeouts;
+  readonly retries: RetryConfig;
+  readonly reuse: ReuseConfig;
+  readonly healthCheck: HealthCheckConfig | undefined;
+  /** Undefined when switched off. Off by default for a pool that only inbound listeners use. */
+  readonly outlierDetection: OutlierDetectionConfig | undefined;
+  readonly limits: PoolLimits;
+  /** How long a backend that left discovery may finish its open work. */
+  readonly drainDeadlineMs: number;
+}
+
+export type DiscoveryConfig = ConsulDiscoveryConfig | StaticDiscoveryConfig | FileDiscoveryConfig;
+
+export interface ConsulDiscoveryConfig {
+  readonly type: "consul";
+  readonly service: string;
+  /** All of them must be present. */
+  readonly tags: readonly string[];
+  /** Worst status that still takes traffic. Applied here, never sent as `?passing`. */
+  readonly minStatus: "passing" | "warning" | "any";
+  readonly datacenter: string | undefined;
+  readonly namespace: string | undefined;
+  readonly partition: string | undefined;
+  /** Consul filter expression, passed through. */
+  readonly filter: string | undefined;
+  /** `all` makes each address of a name a backend, `one` takes the first. */
+  readonly resolve: "all" | "one";
+}
+
+export interface StaticDiscoveryConfig {
+  readonly type: "static";
+  readonly endpoints: readonly StaticEndpointConfig[];
+  readonly resolve: "all" | "one";
+}
+
+export interface StaticEndpointConfig {
+  readonly id: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+}
+
+export interface FileDiscoveryConfig {
+  readonly type: "file";
+  /** YAML or JSON: a list of endpoints, or an object with `endpoints`. */
+  readonly path: string;
+  readonly resolve: "all" | "one";
+}
+
+export type BalanceConfig =
+  | { readonly algorithm: "leastconn"; readonly idle: "weighted" | "haproxy" }
+  | { readonly algorithm: "roundrobin" }
+  | { readonly algorithm: "random"; readonly draws: number };
+
+/** 0 means no limit, except for `connectMs` and `queueMs`, which are at least 1. */
+export interface PoolTimeouts {
+  readonly connectMs: number;
+  /** Longest silence of a backend that we wait for (`timeout server`). */
+  readonly serverMs: number;
+  readonly queueMs: number;
+  /** Both directions silent, once a connection is a tunnel (`timeout tunnel`). */
+  readonly tunnelMs: number;
+  /** From the request's arrival to the end of its response, all attempts together. */
+  readonly requestTotalMs: number;
+  /** An upstream connection idle for longer is closed. */
+  readonly upstreamIdleMs: number;
+}
+
+export interface RetryConfig {
+  /** Tries after the first, as HAProxy counts (`retries`). */
+  readonly max: number;
+  /** Whether a later try may go to another backend. */
+  readonly redispatch: boolean;
+}
+
+export interface ReuseConfig {
+  /** `safe`: a request that may not be sent twice only on a fresh or just used connection. */
+  readonly mode: "safe" | "always" | "never";
+  /** "Just used": idle for less than this. */
+  readonly safeForMs: number;
+}
+
+export type HealthCheckConfig = TcpHealthCheckConfig | HttpHealthCheckConfig;
+
+export interface HealthCheckTiming {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Consecutive failures that take a backend down. */
+  readonly fall: number;
+  /** Consecutive passes that bring it back. */
+  readonly rise: number;
+}
+
+export interface TcpHealthCheckConfig extends HealthCheckTiming {
+  readonly type: "tcp";
+}
+
+export interface HttpHealthCheckConfig extends HealthCheckTiming {
+  readonly type: "http";
+  readonly method: string;
+  readonly path: string;
+  /** Host field; undefined means the backend's address. */
+  readonly host: string | undefined;
+}
+
+/** Envoy's names and arithmetic; a threshold of 0 switches that detector off. */
+export interface OutlierDetectionConfig {
+  readonly consecutive5xx: number;
+  readonly consecutiveGatewayFailure: number;
+  readonly consecutiveConnectFailure: number;
+  readonly intervalMs: number;
+  readonly baseEjectionTimeMs: number;
+  readonly maxEjectionTimeMs: number;
+  readonly maxEjectionPercent: number;
+}
+
+/** 0 means no limit. */
+export interface PoolLimits {
+  readonly maxConnectionsPerBackend: number;
+  readonly maxRequestsPerBackend: number;
+  /** Requests that wait for a slot; beyond it 503 at once. */
+  readonly maxQueue: number;
+}

@@ -1,0 +1,46 @@
+/** Consul's verdict on an instance, worst check wins; other sources say `passing`. */
+export type DiscoveryStatus = "passing" | "warning" | "critical" | "maintenance";
+
+/**
+ * One instance as discovery describes it: an immutable value. Two endpoints with the same key and address
+ * are the same backend, whatever else changed.
+ */
+export interface Endpoint {
+  /**
+   * Identity: `source/datacenter/partition/namespace/node/id`, or `source/id` where there is no catalog. A
+   * service id alone is unique per agent only.
+   */
+  readonly key: string;
+  /** Service id, the given id, or host:port. Need not be unique in a pool. */
+  readonly id: string;
+  /** IP literal without brackets; names were resolved before. */
+  readonly host: string;
+  readonly port: number;
+  /** As discovered for its present status, 0 to 65535. 0 means no new work. */
+  readonly weight: number;
+  readonly status: DiscoveryStatus;
+  /** Whether the source's rules (such as `minStatus`) let it take new work. */
+  readonly admitted: boolean;
+  /** Why `status` and `admitted` are what they are, in words; empty when all is well. */
+  readonly reason: string;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  readonly node: string | undefined;
+  readonly datacenter: string | undefined;
+  readonly zone: string | undefined;
+}
+
+/** One complete list. A failed query is never an empty snapshot. */
+export interface Snapshot {
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** `host:port`, with brackets around an IPv6 literal. */
+export function formatAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** What names one row of a pool: the identity at one address. */
+export function rowIdOf(endpoint: Endpoint): string {
+  return `${endpoint.key}@${formatAddress(endpoint.host, endpoint.port)}`;
+}
