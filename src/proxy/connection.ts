@@ -1,0 +1,51 @@
+/**
+ * The seam between sockets and protocols: one stream of bytes both ways, with back-pressure. Protocol stages
+ * (prefix, HTTP/1, tunnel) see only this, so that the way bytes are read can change in one place.
+ */
+
+/** What a protocol stage is told. No callback is made after `onClose`. */
+export interface ConnectionHandler {
+  /**
+   * Bytes arrived. The chunk lies in a buffer shared by all connections and is valid only during this call:
+   * whatever must outlive it is copied, except through `write`, which does so itself where needed.
+   */
+  onData(chunk: Buffer): void;
+  /** The peer will send no more; we may still write. */
+  onEnd(): void;
+  /** A `write` answered false before, and the queue has emptied since. */
+  onDrain(): void;
+  /** Both directions are gone. `error` is what broke it, undefined after an orderly end. */
+  onClose(error: Error | undefined): void;
+}
+
+export interface Connection {
+  /** Who is told. Stages hand a connection on by setting it. */
+  handler: ConnectionHandler;
+  /** IP literal of the peer; empty on a unix socket. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  /** Bytes accepted by `write` that the kernel has not taken yet. */
+  readonly pendingBytes: number;
+  /** Whether `destroy` was called or both directions ended. */
+  readonly closed: boolean;
+  /**
+   * Sends bytes, which may lie in the shared read buffer. False asks the caller to hold back until `onDrain`;
+   * the bytes were accepted all the same.
+   */
+  write(bytes: Uint8Array): boolean;
+  /** The same for text whose characters are all below 256, sent one byte each, with optional bytes behind it in one write. */
+  writeText(text: string, bytes?: Uint8Array): boolean;
+  /** Stops reading, so that TCP holds the peer back. */
+  pause(): void;
+  resume(): void;
+  /** Half-close: sends what is queued, then says that no more will come. */
+  end(): void;
+  /** Drops everything at once. `onClose` follows. */
+  destroy(): void;
+  /** Like `destroy`, with a TCP reset instead of an orderly end, so that the peer can tell. */
+  reset(): void;
+}
