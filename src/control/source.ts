@@ -1,4 +1,7 @@
 import type { Snapshot } from "../core/endpoint.js";
+import type { Clock } from "../platform/clock.js";
+import type { Log } from "../platform/log.js";
+import type { Resolver } from "./resolver.js";
 
 /**
  * Where the endpoints of one pool come from. A source delivers whole lists and never an empty one in place of
@@ -49,4 +52,13 @@ export interface SourceStatus {
   readonly endpoints: number;
   /** Particulars of the kind, such as Consul's `index`, `lastContactMs`, `knownLeader`. */
   readonly details: Readonly<Record<string, string>>;
+}
+
+/** What every source is built with. */
+export interface SourceDeps {
+  readonly clock: Clock;
+  /** Uniform in [0, 1): spreads retries. */
+  readonly random: () => number;
+  readonly resolver: Resolver;
+  readonly log: Log;
 }
