@@ -1,0 +1,141 @@
+import { type Endpoint, formatAddress, rowIdOf } from "./endpoint.js";
+import { OutlierMonitor } from "./outlier.js";
+import type { Row } from "./scoreboard.js";
+
+/** Present and good enough, present but not good enough, or no longer in the list. */
+export type DiscoveryFact = "admitted" | "refused" | "gone";
+/** The sidecar's own active check; `unchecked` counts as up. */
+export type CheckFact = "unchecked" | "up" | "down";
+/** Ready; drain: no new work; maint: nothing at all, probes stopped. */
+export type AdminFact = "ready" | "drain" | "maint";
+/** Whether outlier detection lets it take work. */
+export type DetectionFact = "active" | "ejected";
+
+/** One of the four facts that decide eligibility, since when, and why. */
+export interface Fact<State extends string> {
+  readonly state: State;
+  readonly sinceMs: number;
+  /** In words; empty for the ordinary state. */
+  readonly why: string;
+}
+
+export type FactName = "discovery" | "check" | "admin" | "detection";
+
+export interface Facts {
+  readonly discovery: Fact<DiscoveryFact>;
+  readonly check: Fact<CheckFact>;
+  readonly admin: Fact<AdminFact>;
+  readonly detection: Fact<DetectionFact>;
+}
+
+/** Bits of the scoreboard's state column: set where the fact speaks for the backend. */
+export const STATE_BIT = { discovery: 1, check: 2, admin: 4, detection: 8 } as const;
+const ALL_BITS = 15;
+
+/**
+ * The live state of one endpoint inside a pool. The pool alone changes it; everyone else reads.
+ *
+ * Eligibility is four independent facts, never one: a backend takes new work when discovery admits it, the
+ * check does not say down, the operator has it ready, and detection has not ejected it, and its weight is
+ * not 0.
+ */
+export class Backend {
+  /** The identity at one address: `key@host:port`. Unique in a pool. */
+  readonly id: string;
+  /** `host:port` to connect to, with brackets around an IPv6 literal. */
+  readonly address: string;
+  readonly row: Row;
+  readonly joinedMs: number;
+  readonly monitor = new OutlierMonitor();
+  #endpoint: Endpoint;
+  #facts: Facts;
+  #weight = 0;
+  #drainUntilMs: number | undefined;
+  #lastUsedMs: number | undefined;
+
+  constructor(endpoint: Endpoint, row: Row, nowMs: number) {
+    this.id = rowIdOf(endpoint);
+    this.address = formatAddress(endpoint.host, endpoint.port);
+    this.row = row;
+    this.joinedMs = nowMs;
+    this.#endpoint = endpoint;
+    this.#facts = {
+      discovery: { state: "admitted", sinceMs: nowMs, why: "" },
+      check: { state: "unchecked", sinceMs: nowMs, why: "" },
+      admin: { state: "ready", sinceMs: nowMs, why: "" },
+      detection: { state: "active", sinceMs: nowMs, why: "" },
+    };
+    this.row.state = ALL_BITS;
+  }
+
+  /** As discovery describes it now. */
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  get facts(): Facts {
+    return this.#facts;
+  }
+
+  /** Weight in force, 0 to 256, before it is kept in sixteenths. */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  get inFlight(): number {
+    return this.row.inFlight;
+  }
+
+  /** When its open work will be cut; undefined unless it is leaving or drained with a deadline. */
+  get drainUntilMs(): number | undefined {
+    return this.#drainUntilMs;
+  }
+
+  /** When a lease was last taken; undefined when never. */
+  get lastUsedMs(): number | undefined {
+    return this.#lastUsedMs;
+  }
+
+  /** Whether it may take new work. */
+  get isEligible(): boolean {
+    return this.row.state === ALL_BITS && this.row.weight16 > 0;
+  }
+
+  /** Whether discovery dropped it and it only finishes its open work. */
+  get isGone(): boolean {
+    return this.#facts.discovery.state === "gone";
+  }
+
+  /** For the pool: replaces the description. Key and address stay. */
+  describe(endpoint: Endpoint): void {
+    this.#endpoint = endpoint;
+  }
+
+  /** For the pool: states one fact. */
+  state<Name extends FactName>(name: Name, state: Facts[Name]["state"], why: string, nowMs: number): void {
+    const previous = this.#facts[name];
+    const sinceMs = previous.state === state ? previous.sinceMs : nowMs;
+    this.#facts = { ...this.#facts, [name]: { state, sinceMs, why } };
+    const bit = STATE_BIT[name];
+    const speaksFor = SPEAKS_FOR.has(state);
+    this.row.state = speaksFor ? this.row.state | bit : this.row.state & ~bit;
+  }
+
+  /** For the pool: puts a weight in force. */
+  weigh(weight: number, weight16: number): void {
+    this.#weight = weight;
+    this.row.weight16 = weight16;
+  }
+
+  /** For the pool: sets or lifts the deadline of its open work. */
+  drainUntil(deadlineMs: number | undefined): void {
+    this.#drainUntilMs = deadlineMs;
+  }
+
+  /** For the pool: a lease was taken. */
+  used(nowMs: number): void {
+    this.#lastUsedMs = nowMs;
+  }
+}
+
+const SPEAKS_FOR: ReadonlySet<string> = new Set(["admitted", "unchecked", "up", "ready", "active"]);

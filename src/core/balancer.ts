@@ -1,0 +1,34 @@
+import type { Backend } from "./backend.js";
+
+/**
+ * Picks among the backends that take new work. A balancer is told of every change that concerns it, so a
+ * pick never filters a list; picking alone changes nothing, `taken` does.
+ */
+export interface Balancer {
+  /** Name in configuration and admin. */
+  readonly algorithm: string;
+  /** Backends it may pick from, full ones included. */
+  readonly size: number;
+  /** A backend became eligible. */
+  add(backend: Backend): void;
+  /** A backend is eligible no more. */
+  remove(backend: Backend): void;
+  /** Weight or limit of a filed backend changed. */
+  reweigh(backend: Backend): void;
+  /**
+   * The backend for the next lease. Those in `avoid` are taken only when nothing else is left; undefined when
+   * every backend is at its limit, or there is none.
+   */
+  pick(avoid: readonly Backend[]): Backend | undefined;
+  /** A lease was taken on a filed backend; its row counts it already. */
+  taken(backend: Backend): void;
+  /** A lease was given back on a filed backend; its row counts it already. */
+  released(backend: Backend): void;
+}
+
+/** Row numbers of the backends to avoid; most picks avoid none. */
+export function rowsOf(backends: readonly Backend[]): readonly number[] {
+  return backends.length === 0 ? NO_ROWS : backends.map((backend) => backend.row.index);
+}
+
+const NO_ROWS: readonly number[] = [];
