@@ -1,0 +1,102 @@
+import type { Snapshot } from "../core/endpoint.js";
+import type { Pool } from "../core/pool.js";
+import type { Clock, Timer } from "../platform/clock.js";
+import type { Log } from "../platform/log.js";
+import type { Prober } from "./prober.js";
+import type { Source, SourceSink, SourceStatus } from "./source.js";
+
+/** Never sleep longer, so that a missed wake-up heals itself. */
+const LONGEST_SLEEP_MS = 60_000;
+
+export interface PoolKeeperOptions {
+  readonly pool: Pool;
+  readonly source: Source;
+  /** Undefined where the pool has no active check. */
+  readonly prober: Prober | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Keeps one pool in line with the world: puts the source's snapshots in force, runs the active checks, and
+ * wakes the pool when something of it is due.
+ */
+export class PoolKeeper implements SourceSink {
+  readonly pool: Pool;
+  readonly #source: Source;
+  readonly #prober: Prober | undefined;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #wake: Timer | undefined;
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+  #onFirstSnapshot: (() => void) | undefined;
+  #isStopped = false;
+
+  constructor(options: PoolKeeperOptions) {
+    this.pool = options.pool;
+    this.#source = options.source;
+    this.#prober = options.prober;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** Resolves with the first snapshot put in force. */
+  start(): Promise<void> {
+    this.pool.onDueChanged(() => this.#schedule(this.#clock.nowMs()));
+    const first = new Promise<void>((resolve) => {
+      this.#onFirstSnapshot = resolve;
+    });
+    this.#prober?.start();
+    this.#source.start(this);
+    return first;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#wake?.cancel();
+    this.#prober?.stop();
+    this.#source.stop();
+  }
+
+  status(): SourceStatus {
+    return this.#source.status();
+  }
+
+  onSnapshot(snapshot: Snapshot): void {
+    this.pool.apply(snapshot, this.#clock.nowMs());
+    this.#onFirstSnapshot?.();
+    this.#onFirstSnapshot = undefined;
+  }
+
+  onStatus(status: SourceStatus): void {
+    const fields = {
+      source: status.kind,
+      target: status.target,
+      state: status.state,
+      endpoints: status.endpoints,
+    };
+    if (status.state === "stale" || status.state === "suspect") {
+      this.#log.warn(
+        { ...fields, reason: status.reason },
+        "discovery trouble, the last good list stays in force",
+      );
+    } else {
+      this.#log.info(fields, "discovery state changed");
+    }
+  }
+
+  #schedule(dueMs: number): void {
+    if (this.#isStopped) return;
+    const nowMs = this.#clock.nowMs();
+    const wakeAtMs = Math.min(dueMs, nowMs + LONGEST_SLEEP_MS);
+    if (wakeAtMs >= this.#wakeAtMs) return;
+    this.#wake?.cancel();
+    this.#wakeAtMs = wakeAtMs;
+    this.#wake = this.#clock.after(wakeAtMs - nowMs, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#wakeAtMs = Number.POSITIVE_INFINITY;
+    this.#schedule(this.pool.tick(this.#clock.nowMs()));
+  }
+}

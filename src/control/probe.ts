@@ -1,0 +1,30 @@
+/** Where a check connects to. */
+export interface ProbeTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** HAProxy's names of check results, as operators read them in stats and logs. */
+export type ProbeCode = "L4OK" | "L4CON" | "L4TOUT" | "L7OK" | "L7STS" | "L7RSP" | "L7TOUT";
+
+export interface ProbeResult {
+  readonly passed: boolean;
+  readonly code: ProbeCode;
+  /** What happened, in words: `connection refused`, `status 503`. */
+  readonly detail: string;
+  readonly durationMs: number;
+}
+
+/** One kind of active check. */
+export interface Probe {
+  readonly kind: string;
+  /**
+   * Checks once. `done` is called exactly once, never before this returns, and not after `cancel`. The
+   * timeout covers all of it.
+   */
+  run(target: ProbeTarget, timeoutMs: number, done: (result: ProbeResult) => void): RunningProbe;
+}
+
+export interface RunningProbe {
+  cancel(): void;
+}
