@@ -1,0 +1,56 @@
+/** `npm run bench`: the same load against pilotfish and its peers, side by side. See --help. */
+import { writeFileSync } from "node:fs";
+import { Harness } from "./harness.js";
+import { describeMachine, renderMachine } from "./machine.js";
+import { type BenchOptions, readOptions, USAGE } from "./options.js";
+import { runPass } from "./pass.js";
+import { REFERENCE } from "./peers/all.js";
+import type { Pass } from "./result.js";
+import { LIMITS } from "./rows.js";
+import { renderLimits, renderMarkdown, renderText } from "./table.js";
+
+const SUBJECT = "pilotfish";
+
+function report(pass: Pass, options: BenchOptions): void {
+  const names = options.peers.map((peer) => peer.name);
+  console.log(
+    `\nAccess logs ${pass.logs ? "on" : "off"}; medians of ${options.rounds} rounds [interval]; ratios are paired by round\n`,
+  );
+  console.log(renderText(pass, options.rows, names, REFERENCE));
+  if (names.includes(SUBJECT)) console.log(`\n${renderLimits(pass, LIMITS, options.rows, SUBJECT)}`);
+  if (options.markdown) console.log(`\n${renderMarkdown(pass, options.rows, names, REFERENCE)}`);
+}
+
+async function run(options: BenchOptions): Promise<void> {
+  const machine = describeMachine(options.peers);
+  console.log(renderMachine(machine));
+  const harness = new Harness();
+  const passes: Pass[] = [];
+  try {
+    await harness.start();
+    for (const logs of options.logs) {
+      const pass = await runPass(harness, options, logs, (text) => console.error(text));
+      passes.push(pass);
+      report(pass, options);
+    }
+  } finally {
+    await harness.stop();
+  }
+  if (options.jsonFile !== undefined) {
+    const { rounds, warmupMs, windowMs, settleMs } = options;
+    const content = { machine, settings: { rounds, warmupMs, windowMs, settleMs }, passes };
+    writeFileSync(options.jsonFile, `${JSON.stringify(content, undefined, 2)}\n`);
+  }
+}
+
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
+
+try {
+  const options = readOptions(process.argv.slice(2));
+  if (options === "help") console.log(USAGE);
+  else await run(options);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
