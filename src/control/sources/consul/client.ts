@@ -3,9 +3,10 @@ import { readFile } from "node:fs/promises";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
-import { Consul } from "consul";
+import Consul from "consul";
 import type { ConsulConfig } from "../../../config/model.js";
 import type { Clock } from "../../../platform/clock.js";
+import type { ConsulAnswer, ConsulFailure, ConsulHeaders } from "./answer.js";
 
 /** One read of Consul's HTTP API. */
 export interface ConsulRequest {
@@ -16,50 +17,6 @@ export interface ConsulRequest {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
-
-/** A complete 2xx answer whose body is JSON of whatever shape. */
-export interface ConsulResponse {
-  readonly kind: "ok";
-  readonly status: number;
-  /** By lower-case name. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: unknown;
-}
-
-/**
- * Why there is no answer to use:
- * - `network`: not connected, reset, TLS refused
- * - `timeout`: not complete in time
- * - `status`: any status but 2xx, with the beginning of its body
- * - `cut-short`: the connection ended inside the body
- * - `not-json`: a 2xx answer that is something else, such as a proxy's HTML page
- * - `too-large`: the body exceeds the limit
- * - `credentials`: a token or certificate file could not be read
- * - `aborted`: by the signal
- */
-export type ConsulFailure =
-  | {
-      readonly kind:
-        | "network"
-        | "timeout"
-        | "cut-short"
-        | "not-json"
-        | "too-large"
-        | "credentials"
-        | "aborted";
-      readonly message: string;
-    }
-  | {
-      readonly kind: "status";
-      readonly status: number;
-      /** First part of the body as text, one line. */
-      readonly text: string;
-      /** From `Retry-After`; undefined without it. */
-      readonly retryAfterMs: number | undefined;
-      readonly message: string;
-    };
-
-export type ConsulAnswer = ConsulResponse | ConsulFailure;
 
 /** Sends one request. Never rejects; settles exactly once, at the latest at the timeout. */
 export type ConsulRequestFunction = (request: ConsulRequest) => Promise<ConsulAnswer>;
@@ -83,7 +40,7 @@ interface PapiClient {
 
 interface PapiResponse {
   readonly statusCode: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly headers: ConsulHeaders;
   readonly body?: Buffer;
 }
 
@@ -190,7 +147,8 @@ async function send(
   try {
     const credentials = await readCredentials(config);
     if ("kind" in credentials) return credentials;
-    if (request.signal.aborted) return { kind: "aborted", message: "aborted" };
+    if (request.signal.aborted) abort();
+    if (ended !== undefined) return endedAnswer(ended, request.timeoutMs);
     const response = await papi._get({
       path: request.path,
       query: { ...request.query },
@@ -201,14 +159,19 @@ async function send(
     });
     return readBody(response);
   } catch (cause) {
-    if (ended === "timeout")
-      return { kind: "timeout", message: `no complete answer within ${request.timeoutMs} ms` };
-    if (ended === "aborted") return { kind: "aborted", message: "aborted" };
+    if (ended !== undefined) return endedAnswer(ended, request.timeoutMs);
     return readFailure(cause, clock.wallMs());
   } finally {
     timer.cancel();
     request.signal.removeEventListener("abort", abort);
   }
+}
+
+function endedAnswer(ended: "timeout" | "aborted", timeoutMs: number): ConsulFailure {
+  return {
+    kind: ended,
+    message: ended === "timeout" ? `no complete answer within ${timeoutMs} ms` : "aborted",
+  };
 }
 
 interface Credentials {

@@ -1,0 +1,169 @@
+import type { ConsulConfig, ConsulDiscoveryConfig } from "../../../config/model.js";
+import type { Endpoint } from "../../../core/endpoint.js";
+import type { Source, SourceDeps, SourceSink, SourceState, SourceStatus } from "../../source.js";
+import { ResolvedList } from "../resolved-list.js";
+import { StatusTeller } from "../status-teller.js";
+import { type ConsulClient, createConsulClient } from "./client.js";
+import { readHealthEntries } from "./health-entry.js";
+import { type MappedList, mapHealthEntries } from "./mapping.js";
+import { ConsulWatch, type WatchedList } from "./watch.js";
+
+/**
+ * Watches one service in Consul over `/v1/health/service/:name` on a connection of its own.
+ *
+ * @param client talks to the agent; one made from `consul` when left out. Closed with the source.
+ * @throws TypeError when the agent's address is none of http, https and unix.
+ */
+export function createConsulSource(
+  discovery: ConsulDiscoveryConfig,
+  consul: ConsulConfig,
+  deps: SourceDeps,
+  client: ConsulClient = createConsulClient(consul, deps.clock),
+): Source {
+  return new ConsulSource(discovery, consul, deps, client);
+}
+
+class ConsulSource implements Source {
+  readonly #deps: SourceDeps;
+  readonly #service: string;
+  readonly #target: string;
+  readonly #client: ConsulClient;
+  readonly #list: ResolvedList;
+  readonly #teller: StatusTeller;
+  readonly #watch: ConsulWatch<MappedList>;
+  #skipped: MappedList["skipped"] = { noPort: 0, noAddress: 0, tags: 0 };
+  #sink: SourceSink | undefined;
+
+  constructor(
+    discovery: ConsulDiscoveryConfig,
+    consul: ConsulConfig,
+    deps: SourceDeps,
+    client: ConsulClient,
+  ) {
+    const { clock, random, resolver, log } = deps;
+    const datacenter = discovery.datacenter ?? consul.datacenter;
+    this.#deps = deps;
+    this.#service = discovery.service;
+    this.#target = targetText(discovery.service, datacenter, consul.address);
+    this.#client = client;
+    this.#teller = new StatusTeller(log);
+    this.#list = new ResolvedList({
+      resolver,
+      clock,
+      resolve: discovery.resolve,
+      onEndpoints: (endpoints) => this.#deliver(endpoints),
+      onState: () => this.#tell(),
+      log,
+    });
+    this.#watch = new ConsulWatch({
+      path: `/health/service/${encodeURIComponent(discovery.service)}`,
+      query: queryOf(discovery, consul, datacenter),
+      request: client.request,
+      read: (body) => readList(body, discovery),
+      needs: `service:read on "${discovery.service}" and node:read on its nodes`,
+      waitMs: consul.waitMs,
+      coalesceMs: consul.coalesceMs,
+      emptyGraceMs: consul.emptyGraceMs,
+      clock,
+      random,
+      onValue: (mapped) => this.#take(mapped),
+      onState: () => this.#tell(),
+    });
+  }
+
+  start(sink: SourceSink): void {
+    this.#sink = sink;
+    this.#watch.start();
+  }
+
+  stop(): void {
+    this.#sink = undefined;
+    this.#watch.stop();
+    this.#list.close();
+    this.#client.close();
+  }
+
+  status(): SourceStatus {
+    const report = this.#watch.report();
+    return {
+      kind: "consul",
+      target: this.#target,
+      ...report,
+      ...this.#stateOf(report.state, report.reason),
+      endpoints: this.#list.count(),
+      details: { ...report.details, ...this.#listDetails() },
+    };
+  }
+
+  /** The watch may be well while no name in its list can be resolved. */
+  #stateOf(state: SourceState, reason: string): { readonly state: SourceState; readonly reason: string } {
+    if (state !== "live" || this.#list.isUpToDate()) return { state, reason };
+    const trouble = this.#list.trouble();
+    return {
+      state: this.#list.isPublished() ? "stale" : "starting",
+      reason: trouble === "" ? "" : `no address is known: ${trouble}`,
+    };
+  }
+
+  #listDetails(): Readonly<Record<string, string>> {
+    const trouble = this.#list.trouble();
+    const { noPort, noAddress, tags } = this.#skipped;
+    return {
+      ...(noPort > 0 && { skippedWithoutPort: String(noPort) }),
+      ...(noAddress > 0 && { skippedWithoutAddress: String(noAddress) }),
+      ...(tags > 0 && { skippedByTags: String(tags) }),
+      ...(trouble !== "" && { unresolved: trouble }),
+    };
+  }
+
+  #take(mapped: MappedList): void {
+    const { noPort, noAddress } = mapped.skipped;
+    if (noPort + noAddress > this.#skipped.noPort + this.#skipped.noAddress) {
+      this.#deps.log.warn(
+        { service: this.#service, noPort, noAddress },
+        "instances without port or address skipped",
+      );
+    }
+    this.#skipped = mapped.skipped;
+    this.#list.set(mapped.endpoints);
+  }
+
+  #deliver(endpoints: readonly Endpoint[]): void {
+    this.#deps.log.debug({ service: this.#service, endpoints: endpoints.length }, "endpoints changed");
+    this.#sink?.onSnapshot({ endpoints });
+  }
+
+  #tell(): void {
+    this.#teller.tell(this.#sink, this.status());
+  }
+}
+
+function targetText(service: string, datacenter: string | undefined, address: string): string {
+  // An address may carry a password.
+  const shown = address.replace(/\/\/[^/@]*@/, "//");
+  return `service ${service}${datacenter === undefined ? "" : ` in datacenter ${datacenter}`} at ${shown}`;
+}
+
+/** Any server may answer: a sidecar prefers old news to none. */
+function queryOf(
+  discovery: ConsulDiscoveryConfig,
+  consul: ConsulConfig,
+  datacenter: string | undefined,
+): Readonly<Record<string, string>> {
+  const namespace = discovery.namespace ?? consul.namespace;
+  const partition = discovery.partition ?? consul.partition;
+  return {
+    stale: "1",
+    ...(datacenter !== undefined && { dc: datacenter }),
+    ...(namespace !== undefined && { ns: namespace }),
+    ...(partition !== undefined && { partition }),
+    ...(discovery.filter !== undefined && { filter: discovery.filter }),
+  };
+}
+
+function readList(body: unknown, discovery: ConsulDiscoveryConfig): WatchedList<MappedList> | string {
+  const read = readHealthEntries(body);
+  if (!read.ok) return read.problem;
+  const mapped = mapHealthEntries(read.entries, discovery);
+  return { value: mapped, count: read.entries.length, digest: mapped.digest };
+}
