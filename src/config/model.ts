@@ -28,7 +28,10 @@ export interface LogConfig {
 
 export interface AccessLogConfig {
   readonly format: "json" | "haproxy" | "off";
-  readonly to: { readonly kind: "stdout" } | { readonly kind: "stderr" } | { readonly kind: "file"; readonly path: string };
+  readonly to:
+    | { readonly kind: "stdout" }
+    | { readonly kind: "stderr" }
+    | { readonly kind: "file"; readonly path: string };
 }
 
 export interface ShutdownConfig {

@@ -1,0 +1,202 @@
+import { inspect } from "node:util";
+import type {
+  AdminConfig,
+  Config,
+  ConsulConfig,
+  HealthCheckConfig,
+  ListenerConfig,
+  OutlierDetectionConfig,
+  PoolConfig,
+  RouteConfig,
+  SocketAddressConfig,
+} from "./model.js";
+import { findInboundOnly } from "./pool-use.js";
+import type { ParsedConfig } from "./schema/config.js";
+import { outlierDetectionDefaults } from "./schema/outlier-detection.js";
+
+type ParsedListener = ParsedConfig["listeners"][number];
+type ParsedRoute = ParsedListener["routes"][number];
+type ParsedPool = ParsedConfig["pools"][number];
+
+/** Gives a checked file the shape the program works with: units in the names, derived defaults in place, frozen. */
+export function compileConfig(parsed: ParsedConfig): Config {
+  const listeners = parsed.listeners.map(compileListener);
+  const isInboundOnly = findInboundOnly(listeners);
+  return deepFreeze<Config>({
+    log: parsed.log,
+    maxConnections: parsed.limits.maxConnections,
+    shutdown: { graceMs: parsed.shutdown.grace, deadlineMs: parsed.shutdown.deadline },
+    trustedNetworks: parsed.trustedNetworks,
+    startDeadlineMs: parsed.startDeadline,
+    consul: compileConsul(parsed.consul),
+    admin: compileAdmin(parsed.admin),
+    listeners,
+    pools: parsed.pools.map((pool) => compilePool(pool, isInboundOnly(pool.name))),
+  });
+}
+
+function compileConsul(consul: ParsedConfig["consul"]): ConsulConfig {
+  return hideSecrets({
+    address: consul.address,
+    token: consul.token,
+    tokenFile: consul.tokenFile,
+    datacenter: consul.datacenter,
+    namespace: consul.namespace,
+    partition: consul.partition,
+    tls: {
+      caFile: consul.tls.ca,
+      certFile: consul.tls.cert,
+      keyFile: consul.tls.key,
+      serverName: consul.tls.serverName,
+      verify: consul.tls.verify,
+    },
+    auth: consul.auth,
+    waitMs: consul.wait,
+    emptyGraceMs: consul.emptyGrace,
+    coalesceMs: consul.coalesce,
+  });
+}
+
+/**
+ * A configuration gets logged sooner or later. Printed as JSON or by `inspect`, the token and the password are
+ * masked; read as properties they are there.
+ */
+function hideSecrets(consul: ConsulConfig): ConsulConfig {
+  const mask = (): Record<string, unknown> => ({
+    ...consul,
+    token: consul.token === undefined ? undefined : "***",
+    auth: consul.auth === undefined ? undefined : "***",
+  });
+  return Object.defineProperties(consul, { toJSON: { value: mask }, [inspect.custom]: { value: mask } });
+}
+
+function compileAdmin({ grpc, http, probe }: ParsedConfig["admin"]): AdminConfig {
+  return {
+    grpc:
+      grpc === undefined
+        ? undefined
+        : compileGrpc("kind" in grpc ? { address: grpc, insecure: false } : grpc),
+    http: http === undefined || "kind" in http ? http : http.address,
+    probe,
+  };
+}
+
+function compileGrpc(grpc: {
+  readonly address: SocketAddressConfig;
+  readonly tls?:
+    | { readonly cert: string; readonly key: string; readonly clientCa?: string | undefined }
+    | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly insecure: boolean;
+}): AdminConfig["grpc"] {
+  const { address, tls, tokenFile, insecure } = grpc;
+  return {
+    address,
+    tls: tls === undefined ? undefined : { certFile: tls.cert, keyFile: tls.key, clientCaFile: tls.clientCa },
+    tokenFile,
+    insecure,
+  };
+}
+
+function compileListener(listener: ParsedListener): ListenerConfig {
+  return {
+    name: listener.name,
+    bind: listener.bind,
+    protocol: listener.protocol,
+    direction: listener.direction,
+    timeouts: {
+      clientMs: listener.timeouts.client,
+      httpRequestMs: listener.timeouts.httpRequest,
+      httpKeepAliveMs: listener.timeouts.httpKeepAlive,
+    },
+    limits: listener.limits,
+    pool: listener.pool,
+    routes: listener.routes.map(compileRoute),
+  };
+}
+
+function compileRoute(route: ParsedRoute): RouteConfig {
+  const { host, path, pathPrefix, method, headers } = route.match;
+  return {
+    match: {
+      host,
+      path,
+      pathPrefix,
+      method,
+      headers: Object.entries(headers).map(([name, value]) => ({ name: name.toLowerCase(), value })),
+    },
+    pools: route.pools ?? (route.pool === undefined ? [] : [{ pool: route.pool, weight: 1 }]),
+    timeouts: { requestTotalMs: route.timeouts.requestTotal, serverMs: route.timeouts.server },
+    retries: { max: route.retries.max },
+  };
+}
+
+function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
+  return {
+    name: pool.name,
+    discovery: compileDiscovery(pool.discovery),
+    balance: pool.balance,
+    timeouts: {
+      connectMs: pool.timeouts.connect,
+      serverMs: pool.timeouts.server,
+      queueMs: pool.timeouts.queue,
+      tunnelMs: pool.timeouts.tunnel,
+      requestTotalMs: pool.timeouts.requestTotal,
+      upstreamIdleMs: pool.timeouts.upstreamIdle,
+    },
+    retries: pool.retries,
+    reuse: { mode: pool.reuse, safeForMs: pool.reuseSafeFor },
+    healthCheck: compileHealthCheck(pool.healthCheck),
+    outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly),
+    limits: pool.limits,
+    drainDeadlineMs: pool.drainDeadline,
+  };
+}
+
+function compileDiscovery(discovery: ParsedPool["discovery"]): PoolConfig["discovery"] {
+  switch (discovery.type) {
+    case "consul": {
+      const { datacenter, namespace, partition, filter, ...rest } = discovery;
+      return { ...rest, datacenter, namespace, partition, filter };
+    }
+    case "static":
+      return { ...discovery, endpoints: discovery.endpoints.map(({ id, ...rest }) => ({ id, ...rest })) };
+    case "file":
+      return discovery;
+  }
+}
+
+function compileHealthCheck(check: ParsedPool["healthCheck"]): HealthCheckConfig | undefined {
+  if (check === undefined || check === false) return undefined;
+  const timing = {
+    intervalMs: check.interval,
+    timeoutMs: check.timeout,
+    fall: check.fall,
+    rise: check.rise,
+  };
+  if (check.type === "tcp") return { type: "tcp", ...timing };
+  return { type: "http", method: check.method, path: check.path, host: check.host, ...timing };
+}
+
+function compileOutlierDetection(
+  detection: ParsedPool["outlierDetection"],
+  isOffByDefault: boolean,
+): OutlierDetectionConfig | undefined {
+  if (detection === false || (detection === undefined && isOffByDefault)) return undefined;
+  const { interval, baseEjectionTime, maxEjectionTime, ...thresholds } =
+    detection ?? outlierDetectionDefaults;
+  return {
+    ...thresholds,
+    intervalMs: interval,
+    baseEjectionTimeMs: baseEjectionTime,
+    maxEjectionTimeMs: maxEjectionTime,
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}

@@ -1,0 +1,168 @@
+import { formatBind, parseBind, parseHostPort } from "./address.js";
+import type { ConfigDocument } from "./document.js";
+import { describe } from "./issues.js";
+import type { SocketAddressConfig } from "./model.js";
+import { asList, formatPath, isMap, type Path, valueAt } from "./path.js";
+import type { Report } from "./report.js";
+import { isOff } from "./schema/field.js";
+
+/**
+ * The rules between fields that stand apart. They read the tree rather than the schema's result, so that they
+ * also speak when the file has other faults; what is not of the right kind is passed over here.
+ */
+export function crossCheck(tree: unknown, document: ConfigDocument, report: Report): void {
+  const checks = new CrossChecks(tree, document, report);
+  checks.checkNames("listeners");
+  checks.checkNames("pools");
+  checks.checkBinds();
+  for (const index of asList(valueAt(tree, ["listeners"])).keys()) checks.checkListener(["listeners", index]);
+  for (const index of asList(valueAt(tree, ["pools"])).keys()) checks.checkEndpoints(["pools", index]);
+}
+
+class CrossChecks {
+  readonly #tree: unknown;
+  readonly #document: ConfigDocument;
+  readonly #report: Report;
+  readonly #pools: readonly string[];
+
+  constructor(tree: unknown, document: ConfigDocument, report: Report) {
+    this.#tree = tree;
+    this.#document = document;
+    this.#report = report;
+    this.#pools = asList(valueAt(tree, ["pools"]))
+      .map((pool) => valueAt(pool, ["name"]))
+      .filter((name) => typeof name === "string");
+  }
+
+  checkNames(list: "listeners" | "pools"): void {
+    const seen = new Map<string, Path>();
+    for (const index of asList(this.#at([list])).keys()) {
+      const path = [list, index, "name"];
+      const name = this.#at(path);
+      if (typeof name !== "string") continue;
+      const first = seen.get(name);
+      if (first === undefined) seen.set(name, path);
+      else this.#expect(path, `a name of its own; ${this.#whereIs(first)} has it too`);
+    }
+  }
+
+  /** No two sockets at one place; a wildcard takes the port of every address. Port 0 never collides. */
+  checkBinds(): void {
+    const taken: { readonly address: SocketAddressConfig; readonly path: Path }[] = [];
+    for (const path of this.#bindPaths()) {
+      const parsed = parseBind(this.#at(path));
+      if (!parsed.ok) continue;
+      const clash = parsed.value.flatMap((address) =>
+        taken.filter((other) => collides(address, other.address)).map((other) => ({ address, other })),
+      )[0];
+      if (clash === undefined) taken.push(...parsed.value.map((address) => ({ address, path })));
+      else {
+        const both = formatBind(clash.address);
+        this.#expect(path, `an address that is free; ${both} is taken by ${this.#whereIs(clash.other.path)}`);
+      }
+    }
+  }
+
+  checkListener(path: Path): void {
+    const listener = this.#at(path);
+    if (!isMap(listener)) return;
+    this.#checkPool([...path, "pool"]);
+    const routes = asList(listener.routes);
+    if (listener.protocol === "tcp") {
+      if (listener.pool === undefined)
+        this.#expect([...path, "pool"], "the pool that a tcp listener carries to");
+      if (routes.length > 0) this.#expect([...path, "routes"], "no routes on a tcp listener");
+    }
+    for (const [index, route] of routes.entries()) {
+      if (isMap(route)) this.#checkRoute([...path, "routes", index], route);
+    }
+  }
+
+  /** Two endpoints of a pool with one identity at one address would be one row. */
+  checkEndpoints(pool: Path): void {
+    const seen = new Map<string, Path>();
+    for (const [index, endpoint] of asList(this.#at([...pool, "discovery", "endpoints"])).entries()) {
+      const path = [...pool, "discovery", "endpoints", index];
+      const written = isMap(endpoint) ? endpoint.address : endpoint;
+      const parsed = parseHostPort(written);
+      if (!parsed.ok) continue;
+      const address = `${parsed.value.host}:${parsed.value.port}`;
+      const key = `${isMap(endpoint) && typeof endpoint.id === "string" ? endpoint.id : address} ${address}`;
+      const first = seen.get(key);
+      if (first === undefined) seen.set(key, path);
+      else
+        this.#expect(
+          isMap(endpoint) ? [...path, "address"] : path,
+          `no endpoint twice; ${this.#whereIs(first)} is the same`,
+        );
+    }
+  }
+
+  #checkRoute(path: Path, route: Readonly<Record<string, unknown>>): void {
+    if (route.pool === undefined && route.pools === undefined)
+      this.#expect([...path, "pool"], "pool or pools");
+    if (route.pool !== undefined && route.pools !== undefined)
+      this.#expect([...path, "pools"], "either pool or pools");
+    this.#checkPool([...path, "pool"]);
+    for (const index of asList(route.pools).keys()) this.#checkPool([...path, "pools", index, "pool"]);
+  }
+
+  #checkPool(path: Path): void {
+    const name = this.#at(path);
+    if (typeof name !== "string" || this.#pools.includes(name)) return;
+    const known = this.#pools.slice(0, 10).join(", ");
+    const expected =
+      known === "" ? "the name of a pool, and there are none" : `the name of a pool (${known})`;
+    this.#expect(path, expected, this.#pools);
+  }
+
+  /** Every scalar that names a socket to open, listeners first. */
+  #bindPaths(): readonly Path[] {
+    const paths: Path[] = [];
+    const add = (path: Path) => paths.push(isMap(this.#at(path)) ? [...path, "address"] : path);
+    for (const index of asList(this.#at(["listeners"])).keys()) {
+      const bind: Path = ["listeners", index, "bind"];
+      const entries = this.#at(bind);
+      if (!Array.isArray(entries)) add(bind);
+      else for (const entry of entries.keys()) add([...bind, entry]);
+    }
+    for (const part of ["grpc", "http", "probe"]) {
+      if (!isOff(this.#at(["admin", part]))) add(["admin", part]);
+    }
+    return paths;
+  }
+
+  #at(path: Path): unknown {
+    return valueAt(this.#tree, path);
+  }
+
+  #expect(path: Path, expected: string, words: readonly string[] = []): void {
+    this.#report.add({
+      path,
+      message: describe(path, this.#tree, this.#document, expected, words),
+      at: "value",
+    });
+  }
+
+  #whereIs(path: Path): string {
+    return `${formatPath(path)} on line ${this.#document.locate(path, "value").line}`;
+  }
+}
+
+function collides(a: SocketAddressConfig, b: SocketAddressConfig): boolean {
+  if (a.kind === "tcp" && b.kind === "tcp") {
+    if (a.port !== b.port || a.port === 0) return false;
+    return (
+      a.host.toLowerCase() === b.host.toLowerCase() ||
+      isWildcardFor(a.host, b.host) ||
+      isWildcardFor(b.host, a.host)
+    );
+  }
+  if (a.kind === "unix" && b.kind === "unix") return a.path === b.path;
+  return a.kind === "fd" && b.kind === "fd" && a.fd === b.fd;
+}
+
+/** `::` is bound for both families, `0.0.0.0` for IPv4 and for names that may be either. */
+function isWildcardFor(wildcard: string, host: string): boolean {
+  return wildcard === "::" || (wildcard === "0.0.0.0" && !host.includes(":"));
+}

@@ -1,0 +1,72 @@
+import { balanceSchema } from "./balance.js";
+import { discoverySchema } from "./discovery.js";
+import { choice, duration, flag, integer, strictMap } from "./field.js";
+import { healthCheckSchema } from "./health-check.js";
+import { outlierDetectionSchema } from "./outlier-detection.js";
+import { nameField } from "./route.js";
+
+const shared = {
+  balance: balanceSchema
+    .prefault("leastconn")
+    .describe("leastconn, roundrobin or random, or { algorithm, ... } with its options."),
+  timeouts: strictMap({
+    connect: duration("Longest time to open a connection to a backend.", { min: "1ms" }).prefault("5s"),
+    server: duration("Longest silence of a backend that is waited for; 0 for no limit.").prefault("30s"),
+    queue: duration("Longest wait for a free slot.", { min: "1ms" }).prefault("5s"),
+    tunnel: duration("Longest silence of both sides of a tunnel; 0 for no limit.").prefault("1h"),
+    requestTotal: duration(
+      "From a request's arrival to the end of its answer, all tries together; 0 for no limit.",
+    ).prefault("0s"),
+    upstreamIdle: duration("A connection to a backend idle for longer is closed; 0 for no limit.").prefault(
+      "60s",
+    ),
+  })
+    .prefault({})
+    .describe("HAProxy's names and meaning where it has them."),
+  retries: strictMap({
+    max: integer("Tries after the first.", { min: 0, max: 20 }).prefault(3),
+    redispatch: flag("Whether a later try may go to another backend.").prefault(true),
+  })
+    .prefault({})
+    .describe("What happens when a backend could not be reached. Nothing is sent twice that may not be."),
+  reuse: choice(
+    "Which connections to a backend are used again. safe: a request that may not be sent twice travels on a fresh or just used one.",
+    ["safe", "always", "never"],
+  ).prefault("safe"),
+  reuseSafeFor: duration("Just used means idle for less than this.").prefault("1s"),
+  healthCheck: healthCheckSchema
+    .optional()
+    .describe("Active checks by this proxy, besides Consul's own verdict. Off by default."),
+  outlierDetection: outlierDetectionSchema
+    .optional()
+    .describe(
+      "Ejection of backends that answer badly. On by default, off for a pool that only inbound listeners use.",
+    ),
+  limits: strictMap({
+    maxConnectionsPerBackend: integer("Most connections to one backend; 0 for no limit.", {
+      min: 0,
+      max: 1_000_000,
+    }).prefault(0),
+    maxRequestsPerBackend: integer("Most requests open on one backend; 0 for no limit.", {
+      min: 0,
+      max: 1_000_000,
+    }).prefault(0),
+    maxQueue: integer("Most requests that wait for a slot; beyond it 503 at once. 0 for no limit.", {
+      min: 0,
+      max: 1_000_000,
+    }).prefault(1_000),
+  })
+    .prefault({})
+    .describe("What one backend and the queue before them take."),
+  drainDeadline: duration("How long a backend that left discovery may finish its open work.").prefault("30s"),
+};
+
+/** One entry of `pools`, after `defaults.pool` was laid below it. */
+export const poolSchema = strictMap({
+  name: nameField("Name of the pool, unique among pools."),
+  discovery: discoverySchema,
+  ...shared,
+});
+
+/** `defaults.pool`: what every pool begins with. */
+export const poolDefaultsSchema = strictMap(shared).partial();

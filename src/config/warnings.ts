@@ -1,0 +1,32 @@
+import type { Config, RouteConfig } from "./model.js";
+import { poolsOf } from "./pool-use.js";
+import type { Report } from "./report.js";
+
+/** Tells of what is allowed and yet hardly meant. The report must hold nothing else. */
+export function findWarnings(config: Config, report: Report): void {
+  const used = new Set(config.listeners.flatMap((listener) => poolsOf(listener)));
+  for (const [index, pool] of config.pools.entries()) {
+    if (used.has(pool.name)) continue;
+    report.add({
+      path: ["pools", index, "name"],
+      message: `no listener uses the pool ${pool.name}`,
+      at: "value",
+    });
+  }
+  for (const [index, listener] of config.listeners.entries()) {
+    const path = ["listeners", index];
+    if (listener.pool === undefined && listener.routes.length === 0) {
+      report.add({ path, message: "no pool and no routes: every request is answered with 404", at: "value" });
+    }
+    const last = listener.routes.findIndex(isCatchAll);
+    if (last >= 0 && last < listener.routes.length - 1) {
+      const message = `never reached: routes[${last}] before it matches every request`;
+      report.add({ path: [...path, "routes", last + 1], message, at: "value" });
+    }
+  }
+}
+
+function isCatchAll({ match }: RouteConfig): boolean {
+  const isAnyPath = match.path === undefined && (match.pathPrefix === undefined || match.pathPrefix === "/");
+  return match.host === undefined && isAnyPath && match.method === undefined && match.headers.length === 0;
+}
