@@ -5,7 +5,7 @@ import { describeMachine, renderMachine } from "./machine.js";
 import { type BenchOptions, readOptions, USAGE } from "./options.js";
 import { runPass } from "./pass.js";
 import { REFERENCE } from "./peers/all.js";
-import type { Pass } from "./result.js";
+import { countDisturbed, type Pass } from "./result.js";
 import { LIMITS } from "./rows.js";
 import { renderLimits, renderMarkdown, renderText } from "./table.js";
 
@@ -17,6 +17,10 @@ function report(pass: Pass, options: BenchOptions): void {
     `\nAccess logs ${pass.logs ? "on" : "off"}; medians of ${options.rounds} rounds [interval]; ratios are paired by round\n`,
   );
   console.log(renderText(pass, options.rows, names, REFERENCE));
+  const { disturbed, samples } = countDisturbed(pass);
+  if (disturbed > 0) {
+    console.log(`\nNOTE: ${disturbed} of ${samples} samples were taken while others used the machine`);
+  }
   if (names.includes(SUBJECT)) console.log(`\n${renderLimits(pass, LIMITS, options.rows, SUBJECT)}`);
   if (options.markdown) console.log(`\n${renderMarkdown(pass, options.rows, names, REFERENCE)}`);
 }

@@ -45,6 +45,7 @@ export async function measureMemory(
       values: { idleMib: idleKib / 1024, connectionKib: (heldKib - beforeKib) / row.connections },
       errors: answer?.errors ?? 0,
       firstError: answer?.firstError,
+      foreignCores: 0,
       note: undefined,
     });
   }

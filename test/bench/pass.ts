@@ -1,4 +1,5 @@
 /** One pass: all rows for all proxies, in rounds that alternate between the proxies. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { stopChild } from "./children.js";
 import type { Harness } from "./harness.js";
 import type { LoadAnswer } from "./load/job.js";
@@ -6,11 +7,15 @@ import { measureMemory } from "./memory.js";
 import type { BenchOptions } from "./options.js";
 import { REFERENCE } from "./peers/all.js";
 import type { Peer, RunningPeer } from "./peers/peer.js";
-import type { Cell, Pass, Sample } from "./result.js";
+import { type Cell, MAX_FOREIGN_CORES, type Pass, type Sample } from "./result.js";
 import { ROWS, type Row, type TrafficRow } from "./rows.js";
 
 /** Code is compiled and connections are opened in the first round of a row, so it gets more time. */
 const FIRST_WARMUP_MS = 1_000;
+/** Long enough for V8 to have optimised the path of a request in every Node proxy here. */
+const CALIBRATION_WARMUP_MS = 3_000;
+const TRIES = 4;
+const RETRY_REST_MS = 500;
 const CALIBRATION_ROW = "get-64";
 
 interface Contestant {
@@ -32,9 +37,8 @@ export async function runPass(
 ): Promise<Pass> {
   const contestants: Contestant[] = [];
   for (const peer of options.peers) contestants.push(await enter(harness, peer, logs));
-  if (options.rows.some((row) => row.kind === "traffic" && row.constantRate)) {
-    for (const contestant of contestants) await calibrate(harness, contestant);
-  }
+  progress("warming up and finding saturation");
+  for (const contestant of contestants) await calibrate(harness, contestant);
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [index, row] of options.rows.entries()) {
       // Memory does not depend on logging, and takes long.
@@ -74,10 +78,11 @@ async function enter(harness: Harness, peer: Peer, logs: boolean): Promise<Conte
   }
 }
 
+/** Warms the proxy up, whatever rows follow, and notes how much it can take. */
 async function calibrate(harness: Harness, contestant: Contestant): Promise<void> {
   const row = ROWS.find((candidate) => candidate.id === CALIBRATION_ROW);
   if (row?.kind !== "traffic") return;
-  const answer = await drive(harness, contestant, row, FIRST_WARMUP_MS, 1_000, undefined);
+  const answer = await driveUndisturbed(harness, contestant, row, CALIBRATION_WARMUP_MS, 1_000, undefined);
   if (answer !== undefined) contestant.saturation = (answer.exchanges * 1_000) / answer.windowMs;
 }
 
@@ -92,7 +97,7 @@ async function measureRow(
   const warmupMs = round === 0 ? FIRST_WARMUP_MS : options.warmupMs;
   const reference = all.find(({ peer }) => peer.name === REFERENCE);
   const rate = row.constantRate ? chooseRate(contestant.saturation, reference?.saturation ?? 0) : undefined;
-  const answer = await drive(harness, contestant, row, warmupMs, options.windowMs, rate);
+  const answer = await driveUndisturbed(harness, contestant, row, warmupMs, options.windowMs, rate);
   if (answer === undefined) {
     record(contestant, row, contestant.missing ?? "not offered", undefined);
     return;
@@ -102,8 +107,24 @@ async function measureRow(
     values: valuesOf(row, answer),
     errors: answer.errors,
     firstError: answer.firstError,
+    foreignCores: answer.foreignCores,
     note: rate === undefined ? undefined : `${rate.toLocaleString("en-US")}/s`,
   });
+}
+
+/** Measures again while others use the machine, a few times at most. */
+async function driveUndisturbed(...args: Parameters<typeof drive>): Promise<LoadAnswer | undefined> {
+  let best = await drive(...args);
+  for (
+    let tries = 1;
+    best !== undefined && best.foreignCores > MAX_FOREIGN_CORES && tries < TRIES;
+    tries += 1
+  ) {
+    await sleep(RETRY_REST_MS);
+    const again = await drive(...args);
+    if (again !== undefined && again.foreignCores < best.foreignCores) best = again;
+  }
+  return best;
 }
 
 async function drive(

@@ -27,6 +27,20 @@ export function processorTimeNs(rootPid: number): number {
   return ns;
 }
 
+/**
+ * Time all cores have spent on anything since boot, nanoseconds, in steps of 10 ms: user, nice, system, interrupts and
+ * what the host took away (stolen), without idling.
+ */
+export function machineBusyNs(): number {
+  const fields =
+    /^cpu +(.*)$/m
+      .exec(read("/proc/stat") ?? "")?.[1]
+      ?.split(" ")
+      .map(Number) ?? [];
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, stolen = 0] = fields;
+  return (user + nice + system + irq + softirq + stolen) * NS_PER_TICK;
+}
+
 /** Resident memory of the tree in KiB, pages shared between its processes counted once per process. */
 export function residentKib(rootPid: number): number {
   let kib = 0;

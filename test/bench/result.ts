@@ -8,9 +8,14 @@ export interface Sample {
   readonly values: Readonly<Partial<Record<Metric, number>>>;
   readonly errors: number;
   readonly firstError: string | undefined;
+  /** Cores kept busy by others meanwhile. */
+  readonly foreignCores: number;
   /** What a reader must know to compare it, such as a lower rate. */
   readonly note: string | undefined;
 }
+
+/** More than this of a core taken by others makes a sample doubtful: it is measured again, and marked if that does not help. */
+export const MAX_FOREIGN_CORES = 0.1;
 
 /** All rounds of one proxy in one row. */
 export interface Cell {
@@ -29,6 +34,13 @@ export interface Pass {
 
 export function hasErrors(cell: Cell): boolean {
   return cell.samples.some((sample) => sample.errors > 0);
+}
+
+/** How many samples were taken while others used the machine, of how many. */
+export function countDisturbed(pass: Pass): { disturbed: number; samples: number } {
+  const samples = pass.cells.flatMap((cell) => cell.samples);
+  const disturbed = samples.filter((sample) => sample.foreignCores > MAX_FOREIGN_CORES).length;
+  return { disturbed, samples: samples.length };
 }
 
 export function findCell(pass: Pass, row: string, peer: string): Cell | undefined {

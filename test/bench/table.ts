@@ -19,6 +19,11 @@ function value(cell: Cell, metric: Metric): string {
   return summary === undefined ? "" : formatSummary(summary, METRICS[metric].digits);
 }
 
+/** A rate of bytes says something only where the bodies are large. */
+function isTelling(row: Row, metric: Metric): boolean {
+  return metric !== "mibPerSecond" || row.headline.includes(metric);
+}
+
 function ratio(pass: Pass, cell: Cell, reference: string, metric: Metric): string {
   if (cell.peer === reference) return "1";
   const found = ratioOf(cell, findCell(pass, cell.row, reference), metric);
@@ -83,7 +88,7 @@ export function renderText(
         peer,
         value(cell, "cpuUs"),
         ratio(pass, cell, reference, "cpuUs"),
-        ...COLUMNS.map((metric) => value(cell, metric)),
+        ...COLUMNS.map((metric) => (isTelling(row, metric) ? value(cell, metric) : "")),
         ratio(pass, cell, reference, "p99Us"),
         remark(cell),
       ]);

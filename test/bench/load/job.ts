@@ -53,6 +53,8 @@ export interface LoadAnswer {
   readonly windowMs: number;
   /** Processor time of the proxy within the window, nanoseconds. */
   readonly proxyNs: number;
+  /** Cores kept busy by processes that are not part of the benchmark: 0.5 is half a core. */
+  readonly foreignCores: number;
   readonly p50Us: number;
   readonly p99Us: number;
   readonly maxUs: number;

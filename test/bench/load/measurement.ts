@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { Histogram } from "../histogram.js";
-import { processorTimeNs } from "../process-cost.js";
+import { machineBusyNs, processorTimeNs } from "../process-cost.js";
 import type { LoadAnswer } from "./job.js";
 
 /** Collects what ends between `begin` and `finish`, and the processor time the proxy took meanwhile. */
@@ -10,6 +10,7 @@ export class Measurement {
   #isOpen = false;
   #beganMs = 0;
   #beganNs = 0;
+  #foreignBeganNs = 0;
   #errors = 0;
   #firstError: string | undefined;
 
@@ -23,6 +24,7 @@ export class Measurement {
 
   begin(): void {
     this.#isOpen = true;
+    this.#foreignBeganNs = foreignNs();
     this.#beganNs = processorTimeNs(this.#proxyPid);
     this.#beganMs = performance.now();
   }
@@ -40,6 +42,7 @@ export class Measurement {
   finish(): LoadAnswer {
     const windowMs = performance.now() - this.#beganMs;
     const proxyNs = processorTimeNs(this.#proxyPid) - this.#beganNs;
+    const foreign = foreignNs() - this.#foreignBeganNs;
     this.#isOpen = false;
     if (this.#latency.total === 0) this.wrong("no exchange ended in time");
     return {
@@ -48,9 +51,15 @@ export class Measurement {
       firstError: this.#firstError,
       windowMs,
       proxyNs,
+      foreignCores: Math.max(0, foreign / 1e6 / windowMs),
       p50Us: this.#latency.percentileUs(0.5),
       p99Us: this.#latency.percentileUs(0.99),
       maxUs: this.#latency.maxUs,
     };
   }
+}
+
+/** What the machine did for others: the load generator's parent is the root of all processes of the benchmark. */
+function foreignNs(): number {
+  return machineBusyNs() - processorTimeNs(process.ppid);
 }
