@@ -1,0 +1,223 @@
+import type { Backend } from "./backend.js";
+import { loadKey } from "./balancers/leastconn.js";
+import type { Override } from "./override.js";
+import type { Pool, Refusal } from "./pool.js";
+import { scaledWeight, type WeightChange } from "./weight.js";
+
+/** What may count against a backend: one of the four facts, its weight, or its limit. */
+export type ReasonLayer = "discovery" | "check" | "admin" | "detection" | "weight" | "limit";
+
+/** One thing that keeps a backend from taking new work. */
+export interface Reason {
+  readonly layer: ReasonLayer;
+  /** In words. */
+  readonly text: string;
+  /** Undefined where it is not a matter of time. */
+  readonly sinceMs: number | undefined;
+  /** When it ends by itself, if it does. */
+  readonly untilMs: number | undefined;
+}
+
+/** The weight in force and its layers. */
+export interface WeightLayers {
+  /** As discovered, 0 to 65535. */
+  readonly discovered: number;
+  /** As discovered, on the pool's scale of 0 to 256. */
+  readonly scaled: number;
+  readonly override: Override<WeightChange> | undefined;
+  /** 0 to 256. */
+  readonly inForce: number;
+  /** As balancers see it, 0 to 4096. */
+  readonly sixteenths: number;
+}
+
+/** How one backend stands when a pick is made. */
+export interface Candidate {
+  readonly backend: Backend;
+  readonly isPicked: boolean;
+  readonly isEligible: boolean;
+  /** Eligible and below its limit. */
+  readonly isAvailable: boolean;
+  readonly isAvoided: boolean;
+  readonly reasons: readonly Reason[];
+  /** What the algorithm compares, lowest first; undefined where it does not compare loads. */
+  readonly load: number | undefined;
+  readonly weight: WeightLayers;
+  /** In words. */
+  readonly text: string;
+}
+
+/** The decision a pool would take now. */
+export interface PickTrace {
+  readonly picked: Backend | undefined;
+  /** Undefined when one is picked. */
+  readonly refusal: Refusal | undefined;
+  /** In words. */
+  readonly summary: string;
+  /** The picked one first, then those available by load, then those that are full, then those that are out. */
+  readonly candidates: readonly Candidate[];
+}
+
+/** Everything that counts against a backend; empty when it can take new work now. */
+export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] {
+  const { discovery, check, admin, detection } = backend.facts;
+  const reasons: Reason[] = [];
+  if (discovery.state === "gone") {
+    const cut = backend.drainUntilMs;
+    reasons.push(
+      reason("discovery", says("discovery no longer lists it", discovery.why), discovery.sinceMs, cut),
+    );
+  } else if (discovery.state === "refused") {
+    const text = says(`discovery status is ${backend.endpoint.status}`, discovery.why);
+    reasons.push(reason("discovery", text, discovery.sinceMs, undefined));
+  }
+  if (check.state === "down") {
+    reasons.push(reason("check", says("the health check says down", check.why), check.sinceMs, undefined));
+  }
+  if (admin.state !== "ready") {
+    const override = pool.overridesOf(backend.endpoint.key).admin;
+    const text = says(`admin state is ${admin.state}`, ownedWords(override, admin.why));
+    reasons.push(reason("admin", text, admin.sinceMs, override?.expiresMs));
+  }
+  if (detection.state === "ejected") {
+    const { cause, ejectedUntilMs } = backend.monitor;
+    const text = says(
+      "ejected",
+      cause === detection.why ? detection.why : `${cause ?? ""} ${detection.why}`.trim(),
+    );
+    reasons.push(reason("detection", text, detection.sinceMs, ejectedUntilMs));
+  }
+  if (backend.row.weight16 === 0) {
+    const override = pool.overridesOf(backend.endpoint.key).weight;
+    const text =
+      override === undefined
+        ? "the discovered weight is 0"
+        : says("weight set to 0", ownedWords(override, ""));
+    reasons.push(reason("weight", text, override?.sinceMs, override?.expiresMs));
+  }
+  if (backend.row.isFull) {
+    const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight`;
+    reasons.push(reason("limit", text, undefined, undefined));
+  }
+  return reasons;
+}
+
+/** The layers the weight in force comes from. */
+export function weightLayers(pool: Pool, backend: Backend): WeightLayers {
+  const discovered = backend.endpoint.weight;
+  return {
+    discovered,
+    scaled: scaledWeight(discovered, pool.weightScale),
+    override: pool.overridesOf(backend.endpoint.key).weight,
+    inForce: backend.weight,
+    sixteenths: backend.row.weight16,
+  };
+}
+
+/** Says who would be picked now and why each backend is in or out. Takes nothing. */
+export function explainPick(pool: Pool, avoid: readonly Backend[] = []): PickTrace {
+  const picked = pool.peek(avoid);
+  const candidates = [...pool.backends()].map((backend) =>
+    candidateOf(pool, backend, backend === picked, avoid),
+  );
+  candidates.sort(compareCandidates);
+  const refusal = picked === undefined ? pool.refusal() : undefined;
+  return { picked, refusal, summary: summaryOf(pool, picked, avoid), candidates };
+}
+
+function candidateOf(pool: Pool, backend: Backend, isPicked: boolean, avoid: readonly Backend[]): Candidate {
+  const reasons = reasonsAgainst(pool, backend);
+  const isEligible = backend.isEligible;
+  const load = isEligible && !backend.row.isFull ? loadOf(pool.algorithm, backend) : undefined;
+  const isAvoided = avoid.includes(backend);
+  return {
+    backend,
+    isPicked,
+    isEligible,
+    isAvailable: isEligible && !backend.row.isFull,
+    isAvoided,
+    reasons,
+    load,
+    weight: weightLayers(pool, backend),
+    text: candidateText(backend, reasons, load, isPicked, isAvoided),
+  };
+}
+
+/** What the algorithm compares; round robin compares turns, which say nothing outside of it. */
+function loadOf(algorithm: string, backend: Backend): number | undefined {
+  if (algorithm === "leastconn") return loadKey(backend);
+  if (algorithm === "random") return (backend.inFlight * 16) / backend.row.weight16;
+  return undefined;
+}
+
+function candidateText(
+  backend: Backend,
+  reasons: readonly Reason[],
+  load: number | undefined,
+  isPicked: boolean,
+  isAvoided: boolean,
+): string {
+  if (reasons.length > 0) return `out: ${reasons.map(({ text }) => text).join("; ")}`;
+  const loaded = load === undefined ? "" : `, load ${Math.round(load * 1000) / 1000}`;
+  const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${loaded}`;
+  if (isPicked) return `picked: ${numbers}`;
+  return isAvoided ? `in, but to be avoided: ${numbers}` : `in: ${numbers}`;
+}
+
+function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Backend[]): string {
+  const among = `${pool.eligibleCount} of ${pool.size} backends take new work`;
+  if (picked === undefined) {
+    if (pool.size === 0) {
+      const why = pool.appliedMs === undefined ? "discovery has not answered yet" : "discovery lists none";
+      return `nothing to pick: ${why}`;
+    }
+    return pool.eligibleCount === 0
+      ? `nothing to pick: none of ${pool.size} backends takes new work`
+      : `nothing to pick now: ${among}, all of them at their limit; requests wait in the queue`;
+  }
+  const how = pickedWords(pool.algorithm, picked);
+  const anyway = avoid.includes(picked) ? ", to be avoided but nothing else is left" : "";
+  return `${pool.algorithm} picks ${picked.endpoint.id} at ${picked.address}: ${how}${anyway}; ${among}`;
+}
+
+function pickedWords(algorithm: string, picked: Backend): string {
+  switch (algorithm) {
+    case "leastconn":
+      return picked.inFlight === 0 ? "idle, and its turn among the idle" : `least load, ${loadKey(picked)}`;
+    case "roundrobin":
+      return "its turn";
+    case "random":
+      return "the less loaded of this draw; the next draw may differ";
+    default:
+      return "chosen by the algorithm";
+  }
+}
+
+function compareCandidates(a: Candidate, b: Candidate): number {
+  return (
+    Number(b.isPicked) - Number(a.isPicked) ||
+    Number(b.isAvailable) - Number(a.isAvailable) ||
+    Number(b.isEligible) - Number(a.isEligible) ||
+    Number(a.isAvoided) - Number(b.isAvoided) ||
+    (a.load ?? 0) - (b.load ?? 0) ||
+    (a.backend.id < b.backend.id ? -1 : 1)
+  );
+}
+
+function reason(
+  layer: ReasonLayer,
+  text: string,
+  sinceMs: number | undefined,
+  untilMs: number | undefined,
+): Reason {
+  return { layer, text, sinceMs, untilMs };
+}
+
+function says(what: string, why: string): string {
+  return why === "" ? what : `${what} (${why})`;
+}
+
+function ownedWords(override: Override<unknown> | undefined, why: string): string {
+  if (override === undefined) return why;
+  return override.reason === "" ? `by ${override.owner}` : `by ${override.owner}: ${override.reason}`;
+}
