@@ -59,8 +59,7 @@ function mapEntry(entry: HealthEntry, rules: MappingRules): Endpoint {
     weight: clampWeight(isWeakened ? entry.weights.warning : entry.weights.passing),
     status: verdict.status,
     admitted,
-    reason:
-      verdict.reason === "" || admitted ? verdict.reason : `${verdict.reason} (needs ${rules.minStatus})`,
+    reason: isWeakened && !admitted ? `${verdict.reason} (needs ${rules.minStatus})` : verdict.reason,
     tags: entry.tags,
     meta: entry.meta,
     node: entry.node,

@@ -1,0 +1,305 @@
+import { describe, expect, it } from "vitest";
+import { readHealthEntries } from "../../../../src/control/sources/consul/health-entry.js";
+import {
+  type MappedList,
+  type MappingRules,
+  mapHealthEntries,
+} from "../../../../src/control/sources/consul/mapping.js";
+
+interface Given {
+  readonly node?: Record<string, unknown>;
+  readonly service?: Record<string, unknown>;
+  readonly checks?: readonly Record<string, unknown>[] | null;
+}
+
+function entry(given: Given = {}): unknown {
+  return {
+    Node: { Node: "n1", Address: "10.0.0.1", Datacenter: "dc1", Meta: {}, ...given.node },
+    Service: {
+      ID: "web-1",
+      Service: "web",
+      Address: "10.0.0.9",
+      Port: 80,
+      Tags: ["v2"],
+      Meta: { team: "a" },
+      Weights: { Passing: 10, Warning: 2 },
+      ...given.service,
+    },
+    Checks: given.checks === undefined ? [check("serf", "passing")] : given.checks,
+  };
+}
+
+function check(id: string, status: string, more: Record<string, string> = {}): Record<string, unknown> {
+  return { CheckID: id, Name: `${id} check`, Status: status, Notes: "", Output: "", ...more };
+}
+
+function map(entries: readonly unknown[], rules: Partial<MappingRules> = {}): MappedList {
+  const read = readHealthEntries(entries);
+  if (!read.ok) throw new Error(read.problem);
+  return mapHealthEntries(read.entries, { tags: [], minStatus: "passing", ...rules });
+}
+
+function one(given: Given, rules: Partial<MappingRules> = {}) {
+  const [endpoint] = map([entry(given)], rules).endpoints;
+  if (endpoint === undefined) throw new Error("no endpoint");
+  return endpoint;
+}
+
+describe("identity and address", () => {
+  it("maps a whole instance", () => {
+    expect(one({ node: { Meta: { zone: "east" } } })).toEqual({
+      key: "consul/dc1/default/default/n1/web-1",
+      id: "web-1",
+      host: "10.0.0.9",
+      port: 80,
+      weight: 10,
+      status: "passing",
+      admitted: true,
+      reason: "",
+      tags: ["v2"],
+      meta: { team: "a" },
+      node: "n1",
+      datacenter: "dc1",
+      zone: "east",
+    });
+  });
+
+  it.each<[string, Given, string]>([
+    [
+      "a namespace and a partition",
+      { service: { Namespace: "ns", Partition: "p" } },
+      "consul/dc1/p/ns/n1/web-1",
+    ],
+    ["the partition of the node", { node: { Partition: "p" } }, "consul/dc1/p/default/n1/web-1"],
+    ["separators in names", { node: { Node: "a/b%@c" } }, "consul/dc1/default/default/a%2Fb%25%40c/web-1"],
+  ])("keys an instance with %s", (_name, given, key) => {
+    expect(one(given).key).toBe(key);
+  });
+
+  it("keeps apart what only differs by where a slash stands", () => {
+    const entries = [
+      entry({ node: { Node: "a/b" }, service: { ID: "c" } }),
+      entry({ node: { Node: "a" }, service: { ID: "b/c" } }),
+    ];
+    expect(new Set(map(entries).endpoints.map((endpoint) => endpoint.key)).size).toBe(2);
+  });
+
+  it.each<[string, Given, string, number]>([
+    ["the service's", {}, "10.0.0.9", 80],
+    ["the node's when the service has none", { service: { Address: "" } }, "10.0.0.1", 80],
+    ["a name as it is", { service: { Address: "web.internal" } }, "web.internal", 80],
+    [
+      "the default of several ports",
+      {
+        service: {
+          Port: 0,
+          Ports: [
+            { Name: "m", Port: 9 },
+            { Name: "w", Port: 81, Default: true },
+          ],
+        },
+      },
+      "10.0.0.9",
+      81,
+    ],
+    [
+      "the only one of named ports",
+      { service: { Port: 0, Ports: [{ Name: "w", Port: 82 }] } },
+      "10.0.0.9",
+      82,
+    ],
+    [
+      "the plain port before named ones",
+      { service: { Ports: [{ Name: "w", Port: 82, Default: true }] } },
+      "10.0.0.9",
+      80,
+    ],
+  ])("takes the address: %s", (_name, given, host, port) => {
+    expect(one(given)).toMatchObject({ host, port });
+  });
+
+  it.each<[string, Given, string]>([
+    ["port 0", { service: { Port: 0 } }, "noPort"],
+    ["no port", { service: { Port: undefined } }, "noPort"],
+    ["several ports and no default", { service: { Port: 0, Ports: [{ Port: 1 }, { Port: 2 }] } }, "noPort"],
+    ["a port beyond 65535", { service: { Port: 70_000 } }, "noPort"],
+    ["no address anywhere", { node: { Address: "" }, service: { Address: "" } }, "noAddress"],
+  ])("skips and counts an instance with %s", (_name, given, reason) => {
+    const mapped = map([entry(given), entry({ service: { ID: "web-2" } })]);
+    expect(mapped.endpoints.map((endpoint) => endpoint.id)).toEqual(["web-2"]);
+    expect(mapped.skipped).toEqual({ noPort: 0, noAddress: 0, tags: 0, [reason]: 1 });
+  });
+
+  it("takes the zone from the node before the service", () => {
+    const service = { Meta: { zone: "west" } };
+    expect(one({ service }).zone).toBe("west");
+    expect(one({ service, node: { Meta: { zone: "east" } } }).zone).toBe("east");
+    expect(one({}).zone).toBeUndefined();
+  });
+});
+
+describe("status, weight and admission", () => {
+  const passing = check("a", "passing");
+  const warning = check("b", "warning", { Output: "slow\nvery slow" });
+  const critical = check("c", "critical", { Output: "refused" });
+  const service = check("_service_maintenance:web-1", "critical", { Notes: "moving house" });
+  const other = check("_service_maintenance:web-2", "critical");
+  const node = check("_node_maintenance", "critical");
+
+  it.each<
+    [
+      string,
+      readonly Record<string, unknown>[] | null,
+      MappingRules["minStatus"],
+      string,
+      boolean,
+      number,
+      string,
+    ]
+  >([
+    ["no checks", [], "passing", "passing", true, 10, ""],
+    ["null for checks", null, "passing", "passing", true, 10, ""],
+    ["all passing", [passing], "passing", "passing", true, 10, ""],
+    [
+      "a warning below passing",
+      [passing, warning],
+      "passing",
+      "warning",
+      false,
+      2,
+      "check 'b check' is warning: slow (needs passing)",
+    ],
+    ["a warning", [passing, warning], "warning", "warning", true, 2, "check 'b check' is warning: slow"],
+    [
+      "critical below warning",
+      [warning, critical],
+      "warning",
+      "critical",
+      false,
+      2,
+      "check 'c check' is critical: refused (and 1 more) (needs warning)",
+    ],
+    ["critical with any", [critical], "any", "critical", true, 2, "check 'c check' is critical: refused"],
+    [
+      "service maintenance with any",
+      [critical, service],
+      "any",
+      "maintenance",
+      false,
+      10,
+      "service maintenance: moving house",
+    ],
+    ["node maintenance", [node], "passing", "maintenance", false, 10, "node maintenance"],
+    [
+      "maintenance of another service",
+      [other],
+      "passing",
+      "critical",
+      false,
+      2,
+      "check '_service_maintenance:web-2 check' is critical (needs passing)",
+    ],
+    [
+      "an unknown word",
+      [check("x", "dubious")],
+      "warning",
+      "critical",
+      false,
+      2,
+      "check 'x check' is dubious (needs warning)",
+    ],
+  ])("judges %s", (_name, checks, minStatus, status, admitted, weight, reason) => {
+    expect(one({ checks }, { minStatus })).toMatchObject({ status, admitted, weight, reason });
+  });
+
+  it("keeps a critical instance in the list, not admitted", () => {
+    const mapped = map([entry({ checks: [critical] }), entry({ service: { ID: "web-2" } })]);
+    expect(mapped.endpoints.map((endpoint) => [endpoint.id, endpoint.admitted])).toEqual([
+      ["web-1", false],
+      ["web-2", true],
+    ]);
+  });
+
+  it.each<[unknown, readonly unknown[], number]>([
+    [undefined, [], 1],
+    [null, [], 1],
+    [{ Passing: 0, Warning: 0 }, [warning], 0],
+    [{ Passing: 70_000, Warning: 1 }, [], 65_535],
+    [{ Passing: -3, Warning: 1 }, [], 1],
+    [{ Passing: "9" }, [], 1],
+  ])("reads weights %j", (weights, checks, expected) => {
+    const given = { service: { Weights: weights }, checks: checks as Record<string, unknown>[] };
+    expect(one(given).weight).toBe(expected);
+  });
+
+  it("cuts the output of a check to one short printable line", () => {
+    const output = `\u001b[31m${"x".repeat(500)}\nsecond`;
+    const { reason } = one({ checks: [check("c", "critical", { Output: output })] });
+    expect(reason.length).toBeLessThan(230);
+    expect(reason).not.toContain("second");
+    expect(reason).not.toContain("\u001b");
+  });
+});
+
+it.each<[readonly string[], readonly string[] | null, number]>([
+  [[], null, 1],
+  [["v2"], ["v1", "v2"], 1],
+  [["v1", "v2"], ["v2", "v1"], 1],
+  [["v1", "v3"], ["v1", "v2"], 0],
+  [["v2"], null, 0],
+])("asks for tags %j of an instance with %j", (tags, has, count) => {
+  const mapped = map([entry({ service: { Tags: has } })], { tags });
+  expect(mapped.endpoints.length).toBe(count);
+  expect(mapped.skipped.tags).toBe(1 - count);
+});
+
+describe("the digest", () => {
+  const base = map([entry(), entry({ service: { ID: "web-2" } })]);
+
+  it("sees no order, of instances, tags or meta", () => {
+    const turned = map([entry({ service: { ID: "web-2" } }), entry()]);
+    expect(turned.digest).toBe(base.digest);
+    expect(turned.endpoints).toEqual(base.endpoints);
+    const ab = map([entry({ service: { Tags: ["a", "b"], Meta: { x: "1", y: "2" } } })]).digest;
+    expect(map([entry({ service: { Tags: ["b", "a"], Meta: { y: "2", x: "1" } } })]).digest).toBe(ab);
+  });
+
+  it("sees no output of a check and no field that is not used", () => {
+    const before = map([entry({ checks: [check("c", "critical", { Output: "one" })] })]).digest;
+    expect(
+      map([entry({ checks: [check("c", "critical", { Output: "two" })], service: { ModifyIndex: 9 } })])
+        .digest,
+    ).toBe(before);
+  });
+
+  it.each<[string, Given]>([
+    ["the id", { service: { ID: "x" } }],
+    ["the address", { service: { Address: "10.0.0.8" } }],
+    ["the port", { service: { Port: 81 } }],
+    ["a weight in force", { service: { Weights: { Passing: 9, Warning: 2 } } }],
+    ["tags", { service: { Tags: ["v3"] } }],
+    ["meta", { service: { Meta: { team: "b" } } }],
+    ["the zone", { node: { Meta: { zone: "z" } } }],
+    ["a check's state", { checks: [check("serf", "warning")] }],
+    ["a new check", { checks: [check("serf", "passing"), check("more", "passing")] }],
+    ["maintenance notes", { checks: [check("_node_maintenance", "critical", { Notes: "x" })] }],
+  ])("changes with %s", (_name, given) => {
+    expect(map([entry(given)]).digest).not.toBe(map([entry()]).digest);
+  });
+});
+
+it.each<[unknown, string]>([
+  [null, "answer is null"],
+  ["<html>", "answer is a string"],
+  [{}, "answer is an object"],
+  [[null], "instance 0 of the answer: is null"],
+  [[entry(), {}], "instance 1 of the answer: has no Node.Node"],
+  [[entry({ node: { Node: "" } })], "has no Node.Node"],
+  [[entry({ service: { ID: 7 } })], "has no Service.ID"],
+  [[entry({ service: { Port: "80" } })], "Service.Port that is no number"],
+  [[{ ...(entry() as object), Checks: "none" }], "Checks that are no list"],
+])("refuses a body of unknown shape as a whole: %j", (body, problem) => {
+  const read = readHealthEntries(body);
+  expect(read.ok).toBe(false);
+  if (!read.ok) expect(read.problem).toContain(problem);
+});
