@@ -1,4 +1,5 @@
-import { NORMAL_END } from "./errors.js";
+import type { Backend } from "../core/backend.js";
+import { endStateOf, NORMAL_END, type ProxyError } from "./errors.js";
 
 /** A timer of something that was not reached, as HAProxy logs it. */
 export const NOT_REACHED = -1;
@@ -22,7 +23,7 @@ export class AccessRecord {
 
   /** The pool that was chosen; undefined when none was. */
   pool: string | undefined;
-  /** Id of the last backend tried, and its `host:port`. */
+  /** Service id (or given id) of the last backend tried, and its `host:port`. */
   backend: string | undefined;
   backendAddress: string | undefined;
 
@@ -99,6 +100,19 @@ export class AccessRecord {
     this.isRedispatched = false;
     this.isReused = false;
     this.queuePosition = 0;
+  }
+
+  /** Names the backend that is tried now. */
+  try(backend: Backend): void {
+    this.backend = backend.endpoint.id;
+    this.backendAddress = backend.address;
+  }
+
+  /** States how it ended; the first failure is the one that counts. */
+  fail(error: ProxyError): void {
+    if (this.errorCode !== undefined) return;
+    this.endState = endStateOf(error);
+    this.errorCode = error.code;
   }
 }
 

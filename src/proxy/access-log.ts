@@ -1,0 +1,66 @@
+import type { AccessLogConfig } from "../config/model.js";
+import type { Clock } from "../platform/clock.js";
+import { formatHaproxy } from "./access-log-haproxy.js";
+import { formatJson } from "./access-log-json.js";
+import { LineSink } from "./access-log-sink.js";
+import { openFile, openStream } from "./access-log-target.js";
+import type { AccessRecord, AccessSink } from "./access-record.js";
+
+export interface AccessLogOptions {
+  readonly clock: Clock;
+  /** Told when lines can no longer be written, once per row of failures. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/**
+ * Request path. One line per exchange and per tunnel, in the configured format, to a place that may be slow
+ * or stuck without holding up traffic.
+ */
+export class AccessLog implements AccessSink {
+  readonly #format: (record: AccessRecord) => string;
+  readonly #sink: LineSink | undefined;
+  readonly #path: string | undefined;
+
+  private constructor(
+    format: (record: AccessRecord) => string,
+    sink: LineSink | undefined,
+    path: string | undefined,
+  ) {
+    this.#format = format;
+    this.#sink = sink;
+    this.#path = path;
+  }
+
+  /** Opens the place lines go to; fails with the system's error when a file cannot be opened. */
+  static async open(config: AccessLogConfig, options: AccessLogOptions): Promise<AccessLog> {
+    const format = config.format === "haproxy" ? formatHaproxy : formatJson;
+    if (config.format === "off") return new AccessLog(format, undefined, undefined);
+    const { to } = config;
+    const target =
+      to.kind === "file" ? await openFile(to.path) : await openStream(to.kind === "stdout" ? 1 : 2);
+    return new AccessLog(format, new LineSink(target, options), to.kind === "file" ? to.path : undefined);
+  }
+
+  /** Lines lost to a slow, stuck or failing target. */
+  get droppedLines(): number {
+    return this.#sink?.droppedLines ?? 0;
+  }
+
+  get writtenLines(): number {
+    return this.#sink?.writtenLines ?? 0;
+  }
+
+  write(record: AccessRecord): void {
+    this.#sink?.write(this.#format(record));
+  }
+
+  /** Opens the file anew, so that a renamed one can be put away. On failure the old one stays in use. */
+  async reopen(): Promise<void> {
+    if (this.#path !== undefined) this.#sink?.redirect(await openFile(this.#path));
+  }
+
+  /** Writes what waits, for at most `deadlineMs`. Lines that come later are dropped. */
+  async close(deadlineMs: number): Promise<void> {
+    await this.#sink?.close(deadlineMs);
+  }
+}
