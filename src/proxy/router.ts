@@ -1,0 +1,118 @@
+import type { RouteConfig, RouteMatchConfig } from "../config/model.js";
+import type { UpstreamService } from "./upstream-service.js";
+
+/** What a route looks at. */
+export interface RoutableHead {
+  readonly method: string;
+  /** Host and perhaps port, as the request named it. */
+  readonly authority: string;
+  /** The target as sent; what follows `?` is not matched. */
+  readonly target: string;
+  /** First value of a field, named in lower case. */
+  value(name: string): string | undefined;
+}
+
+/** Where a request goes and what the route changes on the way. */
+export interface Destination {
+  readonly service: UpstreamService;
+  /** The pool's own values where the route names none. */
+  readonly requestTotalMs: number;
+  readonly serverMs: number;
+  readonly retriesMax: number;
+}
+
+/** Request path. Finds the pool of a request: the first route that matches, else the listener's own pool. */
+export class Router {
+  readonly #routes: readonly Route[];
+  readonly #fallback: Destination | undefined;
+  readonly #random: () => number;
+
+  /**
+   * @param service finds a pool by name; configuration checking made sure that it exists
+   * @param random 0 up to 1, for routes that share traffic among pools by weight
+   */
+  constructor(
+    routes: readonly RouteConfig[],
+    fallback: string | undefined,
+    service: (name: string) => UpstreamService,
+    random: () => number,
+  ) {
+    this.#routes = routes.map((route) => new Route(route, service));
+    this.#fallback = fallback === undefined ? undefined : destinationOf(service(fallback), undefined);
+    this.#random = random;
+  }
+
+  /** Undefined when no route matches and the listener has no pool. */
+  route(head: RoutableHead): Destination | undefined {
+    if (this.#routes.length === 0) return this.#fallback;
+    const host = hostOf(head.authority);
+    const path = pathOf(head.target);
+    for (const route of this.#routes) {
+      if (route.matches(host, path, head)) return route.choose(this.#random);
+    }
+    return this.#fallback;
+  }
+}
+
+class Route {
+  readonly #match: RouteMatchConfig;
+  readonly #choices: readonly { readonly destination: Destination; readonly upTo: number }[];
+  readonly #totalWeight: number;
+
+  constructor(route: RouteConfig, service: (name: string) => UpstreamService) {
+    this.#match = route.match;
+    let upTo = 0;
+    this.#choices = route.pools.map(({ pool, weight }) => {
+      upTo += weight;
+      return { destination: destinationOf(service(pool), route), upTo };
+    });
+    this.#totalWeight = upTo;
+  }
+
+  matches(host: string, path: string, head: RoutableHead): boolean {
+    const match = this.#match;
+    if (match.host !== undefined && !isHostMatched(match.host, host)) return false;
+    if (match.path !== undefined && match.path !== path) return false;
+    if (match.pathPrefix !== undefined && !isPrefixMatched(match.pathPrefix, path)) return false;
+    if (match.method !== undefined && match.method !== head.method) return false;
+    return match.headers.every(({ name, value }) => head.value(name) === value);
+  }
+
+  choose(random: () => number): Destination | undefined {
+    if (this.#choices.length === 1) return this.#choices[0]?.destination;
+    const point = random() * this.#totalWeight;
+    return this.#choices.find((choice) => point < choice.upTo)?.destination;
+  }
+}
+
+function destinationOf(service: UpstreamService, route: RouteConfig | undefined): Destination {
+  return {
+    service,
+    requestTotalMs: route?.timeouts.requestTotalMs ?? service.timeouts.requestTotalMs,
+    serverMs: route?.timeouts.serverMs ?? service.timeouts.serverMs,
+    retriesMax: route?.retries.max ?? service.retries.max,
+  };
+}
+
+/** The host of an authority: without the port, in lower case, without a trailing dot (RFC 9110 section 4.2.3). */
+export function hostOf(authority: string): string {
+  const end = authority.endsWith("]") ? -1 : authority.lastIndexOf(":");
+  const host = (end < 0 ? authority : authority.slice(0, end)).toLowerCase();
+  return host.endsWith(".") ? host.slice(0, -1) : host;
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf("?");
+  return query < 0 ? target : target.slice(0, query);
+}
+
+function isHostMatched(pattern: string, host: string): boolean {
+  if (!pattern.startsWith("*.")) return pattern === host;
+  return host.length > pattern.length - 1 && host.endsWith(pattern.slice(1));
+}
+
+/** By whole segments: `/v1` matches `/v1` and `/v1/x`, not `/v10`. */
+function isPrefixMatched(prefix: string, path: string): boolean {
+  if (!path.startsWith(prefix)) return false;
+  return prefix.endsWith("/") || path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f;
+}
