@@ -1,0 +1,20 @@
+/** The one counter every write takes a number from; catalog and keys share it, as in Consul. */
+export class RaftIndex {
+  #last: number;
+
+  /** @param first the index of the newest write already made. */
+  constructor(first = 0) {
+    this.#last = first;
+  }
+
+  /** Number of the newest write. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Takes the number of a new write. */
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+}
