@@ -28,7 +28,7 @@ export function readConsulEnvironment(consul: unknown, env: Environment): Consul
   if (consul !== undefined && !isMap(consul)) return { values: [], faults: [] };
   const file: Readonly<Record<string, unknown>> = consul ?? {};
   const values: { path: Path; name: string; value: unknown }[] = [];
-  const give = (name: string, path: Path, value: unknown = env[name]) => {
+  const give = (name: string, path: Path, value: unknown) => {
     if (value !== undefined && value !== "") values.push({ path: ["consul", ...path], name, value });
   };
   give(
@@ -38,8 +38,8 @@ export function readConsulEnvironment(consul: unknown, env: Environment): Consul
   );
   // A token in the file must not lose to a token file that the environment happens to name.
   if (file.token === undefined && file.tokenFile === undefined) {
-    give("CONSUL_HTTP_TOKEN", ["token"]);
-    give("CONSUL_HTTP_TOKEN_FILE", ["tokenFile"]);
+    give("CONSUL_HTTP_TOKEN", ["token"], env.CONSUL_HTTP_TOKEN);
+    give("CONSUL_HTTP_TOKEN_FILE", ["tokenFile"], env.CONSUL_HTTP_TOKEN_FILE);
   }
   for (const [name, path] of PLAIN) {
     const [first = "", second] = path;

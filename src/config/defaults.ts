@@ -6,6 +6,9 @@ import { poolDefaultsSchema } from "./schema/pool.js";
 /** Keys whose value decides which other keys may stand beside them. */
 const KINDS = ["type", "algorithm"];
 
+/** Keys that take `on` and `off` in place of a map. */
+const SWITCHES = ["healthCheck", "outlierDetection"];
+
 /**
  * Lays `defaults.listener` and `defaults.pool` below every listener and pool: maps are merged, everything else is
  * replaced. Answers a new tree; whatever is not of the right kind stays for the schema to object to.
@@ -30,19 +33,22 @@ function layBelow(
 
 function merge(base: unknown, over: unknown): unknown {
   if (!isMap(base)) return over;
-  // `on` says no more than "as the defaults have it".
-  if (isOn(over)) return base;
   if (!isMap(over) || isOtherKind(base, over)) return over;
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) {
     Object.defineProperty(merged, key, {
-      value: Object.hasOwn(base, key) ? merge(base[key], value) : value,
+      value: Object.hasOwn(base, key) ? mergeField(key, base[key], value) : value,
       enumerable: true,
       configurable: true,
       writable: true,
     });
   }
   return merged;
+}
+
+function mergeField(key: string, base: unknown, over: unknown): unknown {
+  // For what has a switch, `on` says no more than "as the defaults have it".
+  return SWITCHES.includes(key) && isMap(base) && isOn(over) ? base : merge(base, over);
 }
 
 function isOtherKind(

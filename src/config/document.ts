@@ -17,6 +17,8 @@ import type { Path } from "./path.js";
 /** A file may nest no deeper; the schema needs eight levels. */
 const MAX_DEPTH = 64;
 
+const TOO_DEEP = `the file nests deeper than ${MAX_DEPTH} levels`;
+
 /** Most characters of a configuration. */
 export const MAX_TEXT_LENGTH = 4 * 1_048_576;
 
@@ -119,12 +121,12 @@ export class ConfigDocument {
         [...document.errors, ...document.warnings].map((error) => this.#describe(error)),
       );
       if (found.length > 0) return { document: undefined, faults: found };
-      if (isTooDeep(document.contents, 0)) return atStart(`the file nests deeper than ${MAX_DEPTH} levels`);
+      if (isTooDeep(document.contents, 0)) return atStart(TOO_DEEP);
       document.toJS({ maxAliasCount: 100 });
       return { document, faults: [] };
     } catch (error) {
       // The parser overflows the stack on absurd nesting, and toJS refuses alias bombs by throwing.
-      if (error instanceof RangeError) return atStart(`the file nests deeper than ${MAX_DEPTH} levels`);
+      if (error instanceof RangeError) return atStart(TOO_DEEP);
       return atStart(`not readable as YAML: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
@@ -135,6 +137,7 @@ export class ConfigDocument {
     const hint = /\$\{/.test(this.line(place.line) ?? "")
       ? ` (inside { } and [ ] write "\${NAME}" in quotes)`
       : "";
+    if (/call stack/.test(error.message)) return { place, message: TOO_DEEP };
     return { place, message: `not valid YAML: ${lowerFirst(error.message)}${hint}` };
   }
 

@@ -11,6 +11,7 @@ import { isMap, type Path, valueAt } from "./path.js";
 import type { Problem } from "./problem.js";
 import { Report } from "./report.js";
 import { configSchema } from "./schema/config.js";
+import { isOff } from "./schema/field.js";
 import { takeUnavailable } from "./unavailable.js";
 import { findWarnings } from "./warnings.js";
 
@@ -38,7 +39,7 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
-    const problem = { file: path, line: undefined, column: undefined, path: "(file)", excerpt: undefined };
+    const problem = { file: path, line: undefined, column: undefined, path: "", excerpt: undefined };
     return { ok: false, problems: [{ ...problem, message: describeReadError(error) }] };
   }
   return parseConfig(text, { file: path, ...options });
@@ -86,8 +87,8 @@ function overlay(tree: Record<string, unknown>, options: LoadOptions, report: Re
   }
   const flags: readonly (readonly [Path, string, string | undefined])[] = [
     [["log", "level"], "--log-level", logLevel],
-    [addressPath(tree, "grpc"), "--admin-grpc", adminGrpc],
-    [addressPath(tree, "http"), "--admin-http", adminHttp],
+    [addressPath(tree, "grpc", adminGrpc), "--admin-grpc", adminGrpc],
+    [addressPath(tree, "http", adminHttp), "--admin-http", adminHttp],
   ];
   for (const [path, name, value] of flags) {
     if (value !== undefined && put(tree, path, value)) report.addOrigin({ path, file: "command line", name });
@@ -95,8 +96,10 @@ function overlay(tree: Record<string, unknown>, options: LoadOptions, report: Re
 }
 
 /** Where the address of a part of `admin` belongs: a map keeps its TLS and token when the address is replaced. */
-function addressPath(tree: Readonly<Record<string, unknown>>, part: "grpc" | "http"): Path {
-  return isMap(valueAt(tree, ["admin", part])) ? ["admin", part, "address"] : ["admin", part];
+function addressPath(tree: Readonly<Record<string, unknown>>, part: "grpc" | "http", value: unknown): Path {
+  return isMap(valueAt(tree, ["admin", part])) && !isOff(value)
+    ? ["admin", part, "address"]
+    : ["admin", part];
 }
 
 /** Puts a value at a path and makes the maps on the way; refuses where something else stands in the way. */

@@ -94,7 +94,7 @@ export interface AdminTlsConfig {
   readonly clientCaFile: string | undefined;
 }
 
-/** A place to listen on. Port ranges are spread into one address per port. */
+/** A place to listen on. Port ranges are spread into one address per port; host `::` is all addresses of both families. */
 export type SocketAddressConfig =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string; readonly mode: number | undefined }
@@ -272,10 +272,11 @@ export interface OutlierDetectionConfig {
   readonly maxEjectionPercent: number;
 }
 
-/** 0 means no limit. */
 export interface PoolLimits {
+  /** 0 means no limit. */
   readonly maxConnectionsPerBackend: number;
+  /** 0 means no limit. */
   readonly maxRequestsPerBackend: number;
-  /** Requests that wait for a slot; beyond it 503 at once. */
+  /** Requests that wait for a slot; beyond it 503 at once. 0 means that none waits. */
   readonly maxQueue: number;
 }

@@ -1,7 +1,7 @@
 /** Where a value stands in the file: keys of maps and positions in lists, from the root. */
 export type Path = readonly (string | number)[];
 
-/** Writes a path as a reader of the file would: `pools[1].timeouts.connect`; the root is `(file)`. */
+/** Writes a path as a reader of the file would: `pools[1].timeouts.connect`; the root is empty. */
 export function formatPath(path: Path): string {
   let text = "";
   for (const step of path) {
@@ -9,7 +9,7 @@ export function formatPath(path: Path): string {
     else if (/^[A-Za-z0-9_-]+$/.test(step)) text += text === "" ? step : `.${step}`;
     else text += `[${JSON.stringify(step)}]`;
   }
-  return text === "" ? "(file)" : text;
+  return text;
 }
 
 /** The value at a path of a plain tree; undefined where the path leads nowhere. */

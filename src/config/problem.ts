@@ -5,7 +5,7 @@ export interface Problem {
   /** Counted from 1; undefined when the problem is not in a text. */
   readonly line: number | undefined;
   readonly column: number | undefined;
-  /** `pools[1].timeouts.connect`, or the name of the variable or flag. */
+  /** `pools[1].timeouts.connect`, or the name of the variable or flag; empty when it is the file as a whole. */
   readonly path: string;
   /** `found X, expected Y` with "did you mean" where something is near. Holds no secrets. */
   readonly message: string;
@@ -21,7 +21,8 @@ const MAX_EXCERPT = 100;
  */
 export function formatProblem(problem: Problem): string {
   const place = problem.line === undefined ? "" : `:${problem.line}:${problem.column ?? 1}`;
-  const head = `${problem.file}${place} ${problem.path}: ${problem.message}`;
+  const path = problem.path === "" ? "" : ` ${problem.path}`;
+  const head = `${problem.file}${place}${path}: ${problem.message}`;
   if (problem.excerpt === undefined || problem.line === undefined) return head;
   const number = String(problem.line).padStart(5);
   const blank = " ".repeat(number.length);

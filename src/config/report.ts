@@ -69,7 +69,7 @@ export class Report {
     const problem = {
       file: this.#file,
       ...place,
-      path: "(file)",
+      path: "",
       message,
       excerpt: this.#excerpt(place.line),
     };

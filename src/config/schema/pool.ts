@@ -51,7 +51,7 @@ const shared = {
       min: 0,
       max: 1_000_000,
     }).prefault(0),
-    maxQueue: integer("Most requests that wait for a slot; beyond it 503 at once. 0 for no limit.", {
+    maxQueue: integer("Most requests that wait for a slot; beyond it 503 at once. 0 when none may wait.", {
       min: 0,
       max: 1_000_000,
     }).prefault(1_000),
