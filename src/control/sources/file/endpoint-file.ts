@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import type { DiscoveryStatus } from "../../../core/endpoint.js";
 import { findDuplicateId, type GivenEndpoint } from "../given-endpoint.js";
 
@@ -88,10 +88,16 @@ function splitYaml(text: string): readonly Placed[] {
     }
   }
   if (!isSeq<Node>(list)) fail(lineOf(root), `expected a list of endpoints, or { endpoints: [...] }`);
-  return list.items.map((node) => ({
-    value: node.toJS(document, { maxAliasCount: 100 }) as unknown,
-    line: lineOf(node),
-  }));
+  return list.items.map((node) => ({ value: toPlain(node, document, lineOf(node)), line: lineOf(node) }));
+}
+
+/** An alias may lead nowhere, or unfold without end. */
+function toPlain(node: Node, document: Document, line: number): unknown {
+  try {
+    return node.toJS(document, { maxAliasCount: 100 });
+  } catch (cause) {
+    return fail(line, cause instanceof Error ? cause.message : String(cause));
+  }
 }
 
 function readEndpoint(item: Placed): GivenEndpoint {

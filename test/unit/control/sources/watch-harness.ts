@@ -45,7 +45,7 @@ export class WatchHarness {
   #open = 0;
 
   constructor(options: HarnessOptions = {}) {
-    this.watch = new ConsulWatch({
+    this.watch = new ConsulWatch<readonly string[]>({
       path: "/health/service/web",
       query: { stale: "1" },
       needs: 'service:read on "web" and node:read on its nodes',
