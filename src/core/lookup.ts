@@ -4,7 +4,7 @@ import type { Pool } from "./pool.js";
 /** What a name stands for in one pool. */
 export type Found =
   /** All rows of one identity, or the one row that was named. Never empty. */
-  | { readonly kind: "found"; readonly backends: readonly Backend[] }
+  | { readonly kind: "found"; readonly key: string; readonly backends: readonly Backend[] }
   /** Several identities answer to it. */
   | { readonly kind: "ambiguous"; readonly keys: readonly string[] }
   | { readonly kind: "unknown" };
@@ -18,18 +18,18 @@ const MOST_PROPOSALS = 3;
  */
 export function findBackends(pool: Pool, name: string): Found {
   const row = pool.backend(name);
-  if (row !== undefined) return { kind: "found", backends: [row] };
+  if (row !== undefined) return { kind: "found", key: row.endpoint.key, backends: [row] };
   const ofKey: Backend[] = [];
   const ofShortName: Backend[] = [];
   for (const backend of pool.backends()) {
     if (backend.endpoint.key === name) ofKey.push(backend);
     else if (backend.endpoint.id === name || backend.address === name) ofShortName.push(backend);
   }
-  if (ofKey.length > 0) return { kind: "found", backends: ofKey };
-  if (ofShortName.length === 0) return { kind: "unknown" };
-  const keys = [...new Set(ofShortName.map((backend) => backend.endpoint.key))];
-  if (keys.length > 1) return { kind: "ambiguous", keys: keys.sort() };
-  return { kind: "found", backends: ofShortName };
+  if (ofKey.length > 0) return { kind: "found", key: name, backends: ofKey };
+  const [key, ...others] = new Set(ofShortName.map((backend) => backend.endpoint.key));
+  if (key === undefined) return { kind: "unknown" };
+  if (others.length > 0) return { kind: "ambiguous", keys: [key, ...others].sort() };
+  return { kind: "found", key, backends: ofShortName };
 }
 
 /** Every name a backend of the pool answers to, for proposals. */

@@ -1,0 +1,102 @@
+import type { Backend } from "../core/backend.js";
+import { type Candidate as CoreCandidate, explainPick } from "../core/explain.js";
+import type { Pool } from "../core/pool.js";
+import type { UnaryMethod } from "./calls.js";
+import { REFUSAL } from "./enums.js";
+import { optional, upTo } from "./fields.js";
+import {
+  type Candidate,
+  type ExplainPickRequest,
+  type ExplainPickResponse,
+  type GetDiscoveryRequest,
+  type GetDiscoveryResponse,
+  Refusal,
+} from "./generated/pilotfish/admin/v1/admin.js";
+import type { Messages } from "./messages.js";
+import { backendNamed, poolNamed, poolsNamed } from "./naming.js";
+import type { AdminPorts } from "./ports.js";
+import { invalid } from "./refusal.js";
+import type { Timestamps } from "./timestamps.js";
+
+const DEFAULT_CANDIDATES = 100;
+const MOST_CANDIDATES = 1000;
+const MOST_AVOIDED = 16;
+
+/** GetDiscovery and ExplainPick. */
+export interface InsightMethods {
+  readonly getDiscovery: UnaryMethod<GetDiscoveryRequest, GetDiscoveryResponse>;
+  readonly explainPick: UnaryMethod<ExplainPickRequest, ExplainPickResponse>;
+}
+
+/** Builds the methods that say why things are as they are. */
+export function insightMethods(ports: AdminPorts, messages: Messages, time: Timestamps): InsightMethods {
+  return {
+    getDiscovery: (request) => ({
+      pools: poolsNamed(ports.pools, request.pool).map((pool) => {
+        const { present } = pool.census();
+        return {
+          pool: pool.name,
+          applied: time.at(pool.appliedMs),
+          weightScale: pool.weightScale,
+          backends: present,
+          leaving: pool.size - present,
+          sources: messages.sources(pool.name),
+        };
+      }),
+    }),
+
+    explainPick: (request) => {
+      const most = upTo("max_candidates", request.maxCandidates, MOST_CANDIDATES) || DEFAULT_CANDIDATES;
+      const pool = onePool(ports, request.pool);
+      const trace = explainPick(pool, avoided(ports, pool, request.avoid));
+      return {
+        pool: pool.name,
+        algorithm: pool.algorithm,
+        picked: trace.picked?.id ?? "",
+        refusal: trace.refusal === undefined ? Refusal.REFUSAL_UNSPECIFIED : REFUSAL[trace.refusal],
+        summary: trace.summary,
+        candidates: trace.candidates.slice(0, most).map((each) => candidateMessage(each, messages, time)),
+        totalCandidates: trace.candidates.length,
+      };
+    },
+  };
+}
+
+function onePool(ports: AdminPorts, name: string): Pool {
+  const given = optional("pool", name);
+  if (given !== undefined) return poolNamed(ports.pools, given);
+  const [only, ...others] = ports.pools.values();
+  if (only === undefined || others.length > 0) throw invalid("pool", `must be set: there are ${ports.pools.size} pools`);
+  return only;
+}
+
+function avoided(ports: AdminPorts, pool: Pool, names: readonly string[]): Backend[] {
+  if (names.length > MOST_AVOIDED) throw invalid("avoid", `must hold at most ${MOST_AVOIDED}, found ${names.length}`);
+  return names.flatMap((backend) =>
+    backendNamed(ports.pools, { pool: pool.name, backend }).flatMap(({ backends }) => backends),
+  );
+}
+
+function candidateMessage(candidate: CoreCandidate, messages: Messages, time: Timestamps): Candidate {
+  const { backend } = candidate;
+  return {
+    backend: backend.id,
+    id: backend.endpoint.id,
+    address: backend.address,
+    picked: candidate.isPicked,
+    eligible: candidate.isEligible,
+    available: candidate.isAvailable,
+    avoided: candidate.isAvoided,
+    reasons: candidate.reasons.map((reason) => ({
+      layer: reason.layer,
+      text: reason.text,
+      since: time.at(reason.sinceMs),
+      until: time.at(reason.untilMs),
+    })),
+    load: candidate.load,
+    inFlight: backend.inFlight,
+    inFlightLimit: backend.row.limit,
+    weight: messages.weight(candidate.weight),
+    text: candidate.text,
+  };
+}

@@ -1,0 +1,170 @@
+import type { Backend as CoreBackend } from "../core/backend.js";
+import { reasonsAgainst, type WeightLayers, weightLayers } from "../core/explain.js";
+import type { Override as CoreOverride } from "../core/override.js";
+import type { Pool as CorePool } from "../core/pool.js";
+import type { WeightChange } from "../core/weight.js";
+import {
+  ADMIN_STATE,
+  CHECK_STATE,
+  DETECTION_STATE,
+  DISCOVERY_STATE,
+  DISCOVERY_STATUS,
+  OVERRIDE_ORIGIN,
+  SOURCE_STATE,
+} from "./enums.js";
+import type {
+  Backend,
+  Override,
+  Pool,
+  Source,
+  Weight,
+  WeightOverride,
+} from "./generated/pilotfish/admin/v1/admin.js";
+import type { AdminPorts, DiscoveryStatus } from "./ports.js";
+import type { Timestamps } from "./timestamps.js";
+
+/** Turns the live state into messages of the API. */
+export class Messages {
+  readonly #ports: AdminPorts;
+  readonly #time: Timestamps;
+
+  constructor(ports: AdminPorts, time: Timestamps) {
+    this.#ports = ports;
+    this.#time = time;
+  }
+
+  pool(pool: CorePool): Pool {
+    const census = pool.census();
+    let leaving = 0;
+    let outByAdmin = 0;
+    for (const backend of pool.backends()) {
+      if (backend.isGone) leaving++;
+      else if (backend.facts.admin.state !== "ready") outByAdmin++;
+    }
+    return {
+      name: pool.name,
+      algorithm: pool.algorithm,
+      backends: census.present,
+      eligible: census.eligible,
+      ejected: census.ejected,
+      leaving,
+      outByAdmin,
+      inFlight: pool.inFlight,
+      queue: pool.queue.length,
+      queueMax: pool.queue.longest,
+      queueLimit: pool.options.maxQueue,
+      weightScale: pool.weightScale,
+      applied: this.#time.at(pool.appliedMs),
+      sources: this.sources(pool.name),
+    };
+  }
+
+  sources(pool: string): Source[] {
+    return this.#ports.discovery(pool).map((status) => this.#source(status));
+  }
+
+  backend(pool: CorePool, backend: CoreBackend): Backend {
+    const { endpoint, facts, monitor, row } = backend;
+    const time = this.#time;
+    const open = this.#ports.openWork(backend);
+    const adminOverride = pool.overridesOf(endpoint.key).admin;
+    return {
+      pool: pool.name,
+      backend: backend.id,
+      key: endpoint.key,
+      id: endpoint.id,
+      address: backend.address,
+      eligible: backend.isEligible,
+      reasons: reasonsAgainst(pool, backend).map(({ text }) => text),
+      discovery: {
+        state: DISCOVERY_STATE[facts.discovery.state],
+        since: time.at(facts.discovery.sinceMs),
+        why: facts.discovery.why,
+        status: DISCOVERY_STATUS[endpoint.status],
+      },
+      check: {
+        state: CHECK_STATE[facts.check.state],
+        since: time.at(facts.check.sinceMs),
+        why: facts.check.why,
+      },
+      admin: {
+        state: ADMIN_STATE[facts.admin.state],
+        since: time.at(facts.admin.sinceMs),
+        why: facts.admin.why,
+        override: adminOverride === undefined ? undefined : this.#override(adminOverride),
+      },
+      detection: {
+        state: DETECTION_STATE[facts.detection.state],
+        since: time.at(facts.detection.sinceMs),
+        why: facts.detection.why,
+        until: time.at(monitor.ejectedUntilMs),
+        cause: monitor.cause ?? "",
+        multiplier: monitor.multiplier,
+        consecutive5xx: monitor.consecutive5xx,
+        consecutiveGatewayFailure: monitor.consecutiveGatewayFailure,
+        consecutiveConnectFailure: monitor.consecutiveConnectFailure,
+      },
+      weight: this.weight(weightLayers(pool, backend)),
+      inFlight: row.inFlight,
+      inFlightMax: row.maxInFlight,
+      inFlightLimit: row.limit,
+      open: { requests: open.requests, tunnels: open.tunnels },
+      joined: time.at(backend.joinedMs),
+      lastUsed: time.at(backend.lastUsedMs),
+      cut: time.at(backend.drainUntilMs),
+      node: endpoint.node ?? "",
+      datacenter: endpoint.datacenter ?? "",
+      zone: endpoint.zone ?? "",
+      tags: [...endpoint.tags],
+      meta: { ...endpoint.meta },
+    };
+  }
+
+  weight(layers: WeightLayers): Weight {
+    return {
+      inForce: layers.inForce,
+      sixteenths: layers.sixteenths,
+      discovered: layers.discovered,
+      scaled: layers.scaled,
+      override: layers.override === undefined ? undefined : this.#weightOverride(layers.override),
+    };
+  }
+
+  #weightOverride(override: CoreOverride<WeightChange>): WeightOverride {
+    const { value } = override;
+    return {
+      change:
+        value.kind === "weight"
+          ? { $case: "weight", value: value.weight }
+          : { $case: "percent", value: value.percent },
+      override: this.#override(override),
+    };
+  }
+
+  #override(override: CoreOverride<unknown>): Override {
+    return {
+      origin: OVERRIDE_ORIGIN[override.origin],
+      owner: override.owner,
+      reason: override.reason,
+      since: this.#time.at(override.sinceMs),
+      expires: this.#time.at(override.expiresMs),
+    };
+  }
+
+  #source(status: DiscoveryStatus): Source {
+    return {
+      kind: status.kind,
+      target: status.target,
+      state: SOURCE_STATE[status.state],
+      reason: status.reason,
+      lastSuccess: this.#time.at(status.lastSuccessMs),
+      lastChange: this.#time.at(status.lastChangeMs),
+      age: this.#time.since(status.lastSuccessMs),
+      consecutiveFailures: status.consecutiveFailures,
+      queries: status.queries,
+      failures: status.failures,
+      endpoints: status.endpoints,
+      details: { ...status.details },
+    };
+  }
+}

@@ -1,0 +1,110 @@
+import type { Backend } from "../core/backend.js";
+import type { Pool } from "../core/pool.js";
+import type { Clock } from "../platform/clock.js";
+import type { LogThreshold } from "../platform/log.js";
+import type { EventJournal } from "./event-journal.js";
+
+/** What admin needs of the rest of the program. The composition root implements it. */
+export interface AdminPorts {
+  readonly clock: Clock;
+  /** By name. */
+  readonly pools: ReadonlyMap<string, Pool>;
+  /** Follows every pool from the start. */
+  readonly journal: EventJournal;
+  info(): ProxyInfo;
+  /** The sources of a pool; empty where the pool is unknown. */
+  discovery(pool: string): readonly DiscoveryStatus[];
+  /** What the data plane has open towards a backend. */
+  openWork(backend: Backend): OpenWork;
+  logLevel(): LogThreshold;
+  /** Takes effect at once. */
+  setLogLevel(level: LogThreshold): void;
+  /** Checks a configuration text without using it. */
+  checkConfig(text: string): { readonly problems: readonly ConfigProblem[] };
+  /**
+   * Begins to stop, as SIGTERM does, and returns at once. What is open after the deadline is cut; undefined
+   * means the configured one. Calling it again changes nothing.
+   */
+  drainProxy(deadlineMs: number | undefined): void;
+  /** How many things that must never happen did, over the whole process. */
+  invariantsBroken(): number;
+}
+
+/**
+ * - `starting`: waiting for first lists; listeners are closed
+ * - `ready`: listeners are open
+ * - `draining`: asked to stop, finishing the open work
+ */
+export type ProxyState = "starting" | "ready" | "draining";
+
+/** The process as a whole. */
+export interface ProxyInfo {
+  readonly version: string;
+  /** Without the leading `v`. */
+  readonly nodeVersion: string;
+  readonly pid: number;
+  /** Wall clock, milliseconds since the Unix epoch. */
+  readonly startedWallMs: number;
+  readonly configFile: string | undefined;
+  readonly state: ProxyState;
+  /** Why it is not ready, in words; empty when it is. */
+  readonly reason: string;
+  readonly listeners: readonly ListenerInfo[];
+  /** Where the gRPC API is bound, for the index page; undefined when it is off. */
+  readonly grpcAddress: string | undefined;
+}
+
+/** A listener and what it accepted since the start. */
+export interface ListenerInfo {
+  readonly name: string;
+  readonly protocol: "http" | "tcp";
+  /** As bound; empty while closed. */
+  readonly addresses: readonly string[];
+  readonly openConnections: number;
+  /** 0 for no limit. */
+  readonly maxConnections: number;
+  readonly connectionsTotal: number;
+  readonly requestsTotal: number;
+  /** From clients. */
+  readonly bytesIn: number;
+  /** To clients. */
+  readonly bytesOut: number;
+}
+
+/** Open exchanges and tunnels of one backend. */
+export interface OpenWork {
+  readonly requests: number;
+  readonly tunnels: number;
+}
+
+/** A source as it stands; the fields of the control plane's own status. */
+export interface DiscoveryStatus {
+  readonly kind: string;
+  /** What is watched, in words. */
+  readonly target: string;
+  readonly state: "starting" | "live" | "stale" | "suspect";
+  /** Why it is `stale` or `suspect`; empty otherwise. */
+  readonly reason: string;
+  /** Monotonic; undefined before the first good answer. */
+  readonly lastSuccessMs: number | undefined;
+  /** Monotonic; undefined before the first list. */
+  readonly lastChangeMs: number | undefined;
+  /** Since the last success. */
+  readonly consecutiveFailures: number;
+  readonly queries: number;
+  readonly failures: number;
+  /** In the list in force. */
+  readonly endpoints: number;
+  readonly details: Readonly<Record<string, string>>;
+}
+
+/** One thing wrong with a configuration. */
+export interface ConfigProblem {
+  /** From 1; undefined when it has no place in the text. */
+  readonly line: number | undefined;
+  readonly column: number | undefined;
+  /** `pools[0].timeouts.connect`; empty for the whole. */
+  readonly path: string;
+  /** What was found and what was expected. */
+  readonly message: string;
+}

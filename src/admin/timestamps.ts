@@ -1,0 +1,58 @@
+import type { Clock } from "../platform/clock.js";
+import type { Duration } from "./generated/google/protobuf/duration.js";
+import type { Timestamp } from "./generated/google/protobuf/timestamp.js";
+
+/**
+ * Turns the program's monotonic times into wall times for answers. The difference between both clocks is taken
+ * anew each time, so that answers follow a wall clock that was set.
+ */
+export class Timestamps {
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
+  now(): Timestamp {
+    return wallTimestamp(this.#clock.wallMs());
+  }
+
+  /** A monotonic time; undefined and infinite times stay absent. */
+  at(monotonicMs: number | undefined): Timestamp | undefined {
+    if (monotonicMs === undefined || !Number.isFinite(monotonicMs)) return undefined;
+    return wallTimestamp(this.#clock.wallMs() - this.#clock.nowMs() + monotonicMs);
+  }
+
+  /** From a monotonic time until now. */
+  since(monotonicMs: number | undefined): Duration | undefined {
+    return monotonicMs === undefined ? undefined : toDuration(this.#clock.nowMs() - monotonicMs);
+  }
+
+  /** From a wall time until now. */
+  sinceWall(wallMs: number): Duration {
+    return toDuration(this.#clock.wallMs() - wallMs);
+  }
+}
+
+/** Milliseconds since the Unix epoch, to the whole millisecond. */
+export function wallTimestamp(wallMs: number): Timestamp {
+  const whole = Math.round(wallMs);
+  const seconds = Math.floor(whole / 1000);
+  return { seconds: BigInt(seconds), nanos: (whole - seconds * 1000) * 1_000_000 };
+}
+
+/** To the whole millisecond; never negative. */
+export function toDuration(ms: number): Duration {
+  const whole = Math.max(0, Math.round(ms));
+  const seconds = Math.floor(whole / 1000);
+  return { seconds: BigInt(seconds), nanos: (whole - seconds * 1000) * 1_000_000 };
+}
+
+/** In milliseconds, with fractions. */
+export function fromDuration(duration: Duration): number {
+  return Number(duration.seconds) * 1000 + duration.nanos / 1_000_000;
+}
