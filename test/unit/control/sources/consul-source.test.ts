@@ -1,0 +1,161 @@
+import { describe, expect, it } from "vitest";
+import type { ConsulConfig, ConsulDiscoveryConfig } from "../../../../src/config/model.js";
+import type { ConsulAnswer } from "../../../../src/control/sources/consul/answer.js";
+import type { ConsulRequest } from "../../../../src/control/sources/consul/client.js";
+import { createConsulSource } from "../../../../src/control/sources/consul/source.js";
+import { consulConfig, consulDiscovery, RecordingLog } from "./consul-config.js";
+import { ManualClock, settled } from "./manual-clock.js";
+import { FakeResolver, RecordingSink } from "./recording-sink.js";
+
+function setUp(discovery: Partial<ConsulDiscoveryConfig> = {}, config: Partial<ConsulConfig> = {}) {
+  const clock = new ManualClock();
+  const resolver = new FakeResolver();
+  const log = new RecordingLog();
+  const sink = new RecordingSink();
+  const requests: ConsulRequest[] = [];
+  let answer = (_answer: ConsulAnswer) => {};
+  let closed = 0;
+  const client = {
+    request: (request: ConsulRequest) => {
+      requests.push(request);
+      return new Promise<ConsulAnswer>((resolve) => (answer = resolve));
+    },
+    close: () => (closed += 1),
+  };
+  const deps = { clock, random: () => 0, resolver, log };
+  const source = createConsulSource(
+    consulDiscovery(discovery),
+    consulConfig("http://user:pass@consul:8500", config),
+    deps,
+    client,
+  );
+  let index = 1;
+  const give = async (...instances: readonly (readonly [id: string, host: string, port: number])[]) => {
+    index += 1;
+    const body = instances.map(([id, host, port]) => ({
+      Node: { Node: "n1", Address: "10.0.0.1", Datacenter: "dc1" },
+      Service: { ID: id, Address: host, Port: port, Tags: [], Meta: {} },
+      Checks: [],
+    }));
+    answer({ kind: "ok", status: 200, headers: { "x-consul-index": String(index) }, body });
+    await settled();
+    await clock.advance(100);
+  };
+  return {
+    clock,
+    resolver,
+    log,
+    sink,
+    requests,
+    source,
+    give,
+    answer: (a: ConsulAnswer) => answer(a),
+    closed: () => closed,
+  };
+}
+
+describe("the query", () => {
+  it("asks any server for the service by its encoded name", () => {
+    const { source, sink, requests } = setUp({ service: "a b/c" });
+    source.start(sink);
+    expect(requests[0]).toMatchObject({ path: "/health/service/a%20b%2Fc", query: { stale: "1" } });
+  });
+
+  it("takes datacenter, namespace and partition from the pool before the agent's", () => {
+    const agent = { datacenter: "dc1", namespace: "ns1", partition: "p1" };
+    const inherited = setUp({ filter: "x == 1" }, agent);
+    inherited.source.start(inherited.sink);
+    expect(inherited.requests[0]?.query).toEqual({
+      stale: "1",
+      dc: "dc1",
+      ns: "ns1",
+      partition: "p1",
+      filter: "x == 1",
+    });
+    const own = setUp({ datacenter: "dc2", namespace: "ns2", partition: "p2" }, agent);
+    own.source.start(own.sink);
+    expect(own.requests[0]?.query).toEqual({ stale: "1", dc: "dc2", ns: "ns2", partition: "p2" });
+  });
+
+  it("says in words what it watches, without the password", () => {
+    const { source } = setUp({ datacenter: "dc2" });
+    expect(source.status().target).toBe("service web in datacenter dc2 at http://consul:8500");
+  });
+});
+
+describe("names in Consul", () => {
+  it("hold the list back until they are resolved, and later changes come without a query", async () => {
+    const { source, sink, resolver, requests, give } = setUp();
+    source.start(sink);
+    await give(["a", "web.internal", 80]);
+    expect(sink.snapshots).toEqual([]);
+    expect(source.status()).toMatchObject({ state: "starting", endpoints: 0 });
+    resolver.answer("web.internal", ["10.0.0.5"]);
+    expect(sink.lists()).toEqual([["a=10.0.0.5:80"]]);
+    expect(source.status()).toMatchObject({ state: "live", endpoints: 1 });
+    const queries = requests.length;
+    resolver.answer("web.internal", ["10.0.0.5", "10.0.0.6"]);
+    expect(sink.lists().at(-1)).toEqual(["a=10.0.0.5:80", "a=10.0.0.6:80"]);
+    expect(requests.length).toBe(queries);
+    expect(sink.states()).toEqual(["live"]);
+  });
+
+  it("leave the list as it was when none of a new one can be resolved", async () => {
+    const { source, sink, resolver, give } = setUp();
+    source.start(sink);
+    await give(["a", "10.0.0.1", 80]);
+    await give(["a", "gone.internal", 80]);
+    resolver.fail("gone.internal", "ENOTFOUND");
+    expect(sink.lists()).toEqual([["a=10.0.0.1:80"]]);
+    expect(source.status()).toMatchObject({
+      state: "stale",
+      reason: "no address is known: gone.internal: ENOTFOUND",
+    });
+  });
+});
+
+it("counts and logs instances it cannot use", async () => {
+  const { source, sink, log, give } = setUp();
+  source.start(sink);
+  await give(["a", "10.0.0.1", 80], ["b", "10.0.0.2", 0]);
+  expect(sink.lists()).toEqual([["a=10.0.0.1:80"]]);
+  expect(source.status().details.skippedWithoutPort).toBe("1");
+  expect(log.lines.filter((line) => line.level === "warn").map((line) => line.fields)).toEqual([
+    { service: "web", noPort: 1, noAddress: 0 },
+  ]);
+});
+
+it("passes one snapshot per change of content", async () => {
+  const { source, sink, give } = setUp();
+  source.start(sink);
+  await give(["a", "10.0.0.1", 80]);
+  await give(["a", "10.0.0.1", 80]);
+  await give(["a", "10.0.0.1", 81]);
+  expect(sink.snapshots.length).toBe(2);
+});
+
+it("lives on when its status is not taken", async () => {
+  const { source, sink, log, give, answer, clock } = setUp();
+  sink.onStatus = () => {
+    throw new Error("broken listener");
+  };
+  source.start(sink);
+  await give(["a", "10.0.0.1", 80]);
+  answer({ kind: "network", message: "ECONNRESET" });
+  await clock.advance(5_000);
+  await give(["a", "10.0.0.2", 80]);
+  expect(sink.lists().at(-1)).toEqual(["a=10.0.0.2:80"]);
+  expect(log.lines.some((line) => line.level === "error")).toBe(true);
+});
+
+it("aborts its request and closes its connection when stopped", async () => {
+  const { source, sink, requests, clock, closed, give } = setUp();
+  source.start(sink);
+  await give(["a", "10.0.0.1", 80]);
+  source.stop();
+  expect(requests.at(-1)?.signal.aborted).toBe(true);
+  expect(closed()).toBe(1);
+  await give(["b", "10.0.0.2", 80]);
+  expect(sink.lists()).toEqual([["a=10.0.0.1:80"]]);
+  expect(clock.pendingTimers()).toBe(0);
+});
