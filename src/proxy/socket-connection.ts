@@ -99,7 +99,9 @@ class SocketConnection implements Connection {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    // Only TCP has a reset; Node throws when a unix socket is asked for one.
+    if (this.remoteAddress === "") this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   #send(data: string | Buffer): boolean {
