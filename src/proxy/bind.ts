@@ -1,0 +1,161 @@
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
+import type { SocketAddressConfig } from "../config/model.js";
+import { formatAddress } from "../core/endpoint.js";
+import { errnoOf } from "./errors.js";
+
+/** Connections the kernel keeps for us until they are accepted; it cuts this to its own limit (net.core.somaxconn). */
+const BACKLOG = 4_096;
+
+/** A listener could not be opened. The message names listener, address, and what is wrong, in words. */
+export class BindError extends Error {
+  readonly listener: string;
+  readonly address: string;
+  /** The system's name of the fault, such as `EADDRINUSE`. */
+  readonly code: string;
+
+  constructor(listener: string, address: string, cause: unknown) {
+    const code = errnoOf(cause);
+    super(`listener ${listener} cannot listen on ${address}: ${REASONS[code] ?? messageOf(cause)} (${code})`);
+    this.name = "BindError";
+    this.listener = listener;
+    this.address = address;
+    this.code = code;
+    this.cause = cause;
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "somebody else listens there already",
+  EACCES:
+    "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE, a unix socket a folder one may write to",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ENOTFOUND: "the name has no address",
+  ENOENT: "its folder does not exist",
+  ENOTSOCK: "there is a file of another kind under that path",
+  EINVAL: "it is not an open listening socket",
+  ERR_INVALID_FD_TYPE: "it is not an open listening socket",
+};
+
+/** Listens on one address and calls `accepted` with paused sockets whose halves close apart. */
+export async function bindAddress(
+  listener: string,
+  address: SocketAddressConfig,
+  accepted: (socket: Socket) => void,
+): Promise<Server> {
+  try {
+    switch (address.kind) {
+      case "tcp":
+        return await bindTcp(address.host, address.port, accepted);
+      case "unix":
+        return await bindUnix(address.path, address.mode, accepted);
+      case "fd":
+        return await listen({ fd: address.fd }, accepted);
+    }
+  } catch (error) {
+    throw new BindError(listener, formatSocketAddress(address), error);
+  }
+}
+
+/** As it is written in the configuration. */
+export function formatSocketAddress(address: SocketAddressConfig): string {
+  switch (address.kind) {
+    case "tcp":
+      return formatAddress(address.host, address.port);
+    case "unix":
+      return `unix:${address.path}`;
+    case "fd":
+      return `fd:${address.fd}`;
+  }
+}
+
+/** Where a server listens in fact, with the port the system chose for port 0. */
+export function boundAddress(server: Server): SocketAddressConfig | undefined {
+  const bound = server.address();
+  if (bound === null) return undefined;
+  if (typeof bound === "string") return { kind: "unix", path: bound, mode: undefined };
+  return { kind: "tcp", host: bound.address, port: bound.port };
+}
+
+async function bindTcp(host: string, port: number, accepted: (socket: Socket) => void): Promise<Server> {
+  try {
+    return await listen({ host, port, ipv6Only: false }, accepted);
+  } catch (error) {
+    const code = errnoOf(error);
+    // All addresses of both families, on a machine where IPv6 is switched off.
+    const hasNoIpv6 = host === "::" && (code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL");
+    if (!hasNoIpv6) throw error;
+    return listen({ host: "0.0.0.0", port }, accepted);
+  }
+}
+
+async function bindUnix(
+  path: string,
+  mode: number | undefined,
+  accepted: (socket: Socket) => void,
+): Promise<Server> {
+  try {
+    return await listenUnix(path, mode, accepted);
+  } catch (error) {
+    if (errnoOf(error) !== "EADDRINUSE") throw error;
+    if (!lstatSync(path).isSocket()) throw Object.assign(new Error("not a socket"), { code: "ENOTSOCK" });
+    if (await isAnswered(path)) throw error;
+    // Nobody listens: the socket was left behind by a process that could not clean up.
+    unlinkSync(path);
+    return listenUnix(path, mode, accepted);
+  }
+}
+
+async function listenUnix(
+  path: string,
+  mode: number | undefined,
+  accepted: (socket: Socket) => void,
+): Promise<Server> {
+  if (mode === undefined) return listen({ path }, accepted);
+  // The socket is made inside this call, for its owner alone, so that nobody slips in before its mode is set.
+  const umask = process.umask(0o177);
+  let listening: Promise<Server>;
+  try {
+    listening = listen({ path }, accepted);
+  } finally {
+    process.umask(umask);
+  }
+  const server = await listening;
+  chmodSync(path, mode);
+  return server;
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", (error) => resolve(errnoOf(error) !== "ECONNREFUSED"));
+  });
+}
+
+/** `fd` is documented, but missing from the types. */
+type Where = ListenOptions & { readonly fd?: number };
+
+function listen(where: Where, accepted: (socket: Socket) => void): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer({
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay: true,
+      keepAlive: true,
+    });
+    server.on("connection", accepted);
+    server.once("error", reject);
+    server.listen({ ...where, backlog: BACKLOG, exclusive: true }, () => {
+      server.off("error", reject);
+      resolve(server);
+    });
+  });
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
