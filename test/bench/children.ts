@@ -19,7 +19,8 @@ export const isPinned = availableParallelism() >= 2 && spawnSync("taskset", ["-V
 
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  // Asked, not killed: a killed nginx leaves its worker behind.
+  for (const child of running) child.kill("SIGTERM");
 });
 
 export interface ChildOptions {
@@ -41,6 +42,8 @@ export function startChild(options: ChildOptions): ChildProcess {
   const output = openSync(options.outputFile, "a");
   const child = spawn(command, args, {
     cwd: options.cwd,
+    // Keeps NaN, which JSON turns into null.
+    serialization: "advanced",
     stdio: options.channel ? ["ignore", output, output, "ipc"] : ["ignore", output, output],
   });
   closeSync(output);

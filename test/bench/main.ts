@@ -29,6 +29,10 @@ async function run(options: BenchOptions): Promise<void> {
   const machine = describeMachine(options.peers);
   console.log(renderMachine(machine));
   const harness = new Harness();
+  const stopEarly = (): void => {
+    void harness.stop().finally(() => process.exit(130));
+  };
+  process.once("SIGINT", stopEarly).once("SIGTERM", stopEarly);
   const passes: Pass[] = [];
   try {
     await harness.start();
@@ -46,9 +50,6 @@ async function run(options: BenchOptions): Promise<void> {
     writeFileSync(options.jsonFile, `${JSON.stringify(content, undefined, 2)}\n`);
   }
 }
-
-process.once("SIGINT", () => process.exit(130));
-process.once("SIGTERM", () => process.exit(143));
 
 try {
   const options = readOptions(process.argv.slice(2));

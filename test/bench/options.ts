@@ -11,6 +11,8 @@ export interface BenchOptions {
   readonly logs: readonly boolean[];
   readonly warmupMs: number;
   readonly windowMs: number;
+  /** How often a sample is taken at most while others use the machine. */
+  readonly tries: number;
   /** How long a fresh proxy rests before its memory is read. */
   readonly settleMs: number;
   readonly jsonFile: string | undefined;
@@ -53,6 +55,7 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     logs: readLogs(values.logs),
     warmupMs: values.quick ? 200 : 500,
     windowMs: count("window", values.window, values.quick ? 600 : 1_500),
+    tries: values.quick ? 1 : 4,
     settleMs: count("settle", values.settle, values.quick ? 3_000 : 60_000),
     jsonFile: values.json,
     markdown: values.markdown,

@@ -14,7 +14,6 @@ import { ROWS, type Row, type TrafficRow } from "./rows.js";
 const FIRST_WARMUP_MS = 1_000;
 /** Long enough for V8 to have optimised the path of a request in every Node proxy here. */
 const CALIBRATION_WARMUP_MS = 3_000;
-const TRIES = 4;
 const RETRY_REST_MS = 500;
 const CALIBRATION_ROW = "get-64";
 
@@ -38,7 +37,7 @@ export async function runPass(
   const contestants: Contestant[] = [];
   for (const peer of options.peers) contestants.push(await enter(harness, peer, logs));
   progress("warming up and finding saturation");
-  for (const contestant of contestants) await calibrate(harness, contestant);
+  for (const contestant of contestants) await calibrate(harness, options, contestant);
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [index, row] of options.rows.entries()) {
       // Memory does not depend on logging, and takes long.
@@ -79,10 +78,18 @@ async function enter(harness: Harness, peer: Peer, logs: boolean): Promise<Conte
 }
 
 /** Warms the proxy up, whatever rows follow, and notes how much it can take. */
-async function calibrate(harness: Harness, contestant: Contestant): Promise<void> {
+async function calibrate(harness: Harness, options: BenchOptions, contestant: Contestant): Promise<void> {
   const row = ROWS.find((candidate) => candidate.id === CALIBRATION_ROW);
   if (row?.kind !== "traffic") return;
-  const answer = await driveUndisturbed(harness, contestant, row, CALIBRATION_WARMUP_MS, 1_000, undefined);
+  const answer = await driveUndisturbed(
+    options.tries,
+    harness,
+    contestant,
+    row,
+    CALIBRATION_WARMUP_MS,
+    1_000,
+    undefined,
+  );
   if (answer !== undefined) contestant.saturation = (answer.exchanges * 1_000) / answer.windowMs;
 }
 
@@ -97,7 +104,15 @@ async function measureRow(
   const warmupMs = round === 0 ? FIRST_WARMUP_MS : options.warmupMs;
   const reference = all.find(({ peer }) => peer.name === REFERENCE);
   const rate = row.constantRate ? chooseRate(contestant.saturation, reference?.saturation ?? 0) : undefined;
-  const answer = await driveUndisturbed(harness, contestant, row, warmupMs, options.windowMs, rate);
+  const answer = await driveUndisturbed(
+    options.tries,
+    harness,
+    contestant,
+    row,
+    warmupMs,
+    options.windowMs,
+    rate,
+  );
   if (answer === undefined) {
     record(contestant, row, contestant.missing ?? "not offered", undefined);
     return;
@@ -112,12 +127,15 @@ async function measureRow(
   });
 }
 
-/** Measures again while others use the machine, a few times at most. */
-async function driveUndisturbed(...args: Parameters<typeof drive>): Promise<LoadAnswer | undefined> {
+/** Measures again while others use the machine, `tries` times at most, and takes the least disturbed. */
+async function driveUndisturbed(
+  maxTries: number,
+  ...args: Parameters<typeof drive>
+): Promise<LoadAnswer | undefined> {
   let best = await drive(...args);
   for (
     let tries = 1;
-    best !== undefined && best.foreignCores > MAX_FOREIGN_CORES && tries < TRIES;
+    best !== undefined && best.foreignCores > MAX_FOREIGN_CORES && tries < maxTries;
     tries += 1
   ) {
     await sleep(RETRY_REST_MS);

@@ -107,6 +107,7 @@ export function renderMarkdown(
 ): string {
   const lines = [`| row | ${peers.join(" | ")} |`, `| --- |${" ---: |".repeat(peers.length)}`];
   for (const row of rows) {
+    if (!pass.cells.some((cell) => cell.row === row.id)) continue;
     for (const metric of row.headline) {
       const cells = peers.map((peer) => markdownCell(pass, row, metric, peer, reference));
       lines.push(`| ${row.title}: ${METRICS[metric].title} | ${cells.join(" | ")} |`);

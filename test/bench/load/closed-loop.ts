@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Exchanger, makeExchangers } from "./exchanger.js";
+import { type Exchanger, finishAndClose, makeExchangers } from "./exchanger.js";
 import type { LoadAnswer, MeasureJob } from "./job.js";
 import { Measurement } from "./measurement.js";
 
@@ -29,6 +29,6 @@ export async function runClosedLoop(job: MeasureJob): Promise<LoadAnswer> {
   await sleep(job.windowMs);
   const answer = measurement.finish();
   isRunning = false;
-  for (const exchanger of exchangers) exchanger.close();
+  await finishAndClose(exchangers);
   return answer;
 }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Traffic } from "./job.js";
 import { requestBytes } from "./request-text.js";
 import { ResponseReader } from "./response-reader.js";
@@ -31,6 +32,10 @@ export class Exchanger {
     this.#request = request;
     this.#onEnd = onEnd;
     this.#reader = new ResponseReader(traffic.responseBytes);
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy;
   }
 
   /** Begins an exchange. The one before must have ended. */
@@ -93,6 +98,16 @@ export class Exchanger {
     if (error !== undefined) this.close();
     this.#onEnd(this, error);
   }
+}
+
+/**
+ * Lets running exchanges end, three seconds at most, then closes all connections: cut off in the middle they
+ * would leave work behind that the next measurement pays for.
+ */
+export async function finishAndClose(exchangers: readonly Exchanger[]): Promise<void> {
+  const deadlineMs = performance.now() + 3_000;
+  while (exchangers.some((exchanger) => exchanger.isBusy) && performance.now() < deadlineMs) await sleep(10);
+  for (const exchanger of exchangers) exchanger.close();
 }
 
 /** As many exchangers as asked for, sharing one request. */

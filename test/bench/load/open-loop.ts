@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Exchanger, makeExchangers } from "./exchanger.js";
+import { type Exchanger, finishAndClose, makeExchangers } from "./exchanger.js";
 import type { LoadAnswer, MeasureJob } from "./job.js";
 import { Measurement } from "./measurement.js";
 import { Pacer } from "./pacer.js";
@@ -51,6 +51,6 @@ export async function runOpenLoop(job: MeasureJob, ratePerSecond: number): Promi
   const answer = measurement.finish();
   isRunning = false;
   await pacer.stop();
-  for (const exchanger of exchangers) exchanger.close();
+  await finishAndClose(exchangers);
   return answer;
 }

@@ -22,9 +22,9 @@ function logTo(file) {
     if (lines !== "") stream.write(lines);
     lines = "";
   }, 200);
-  return (req, res) => {
+  return (address, req, res) => {
     const bytes = res.getHeader("content-length") ?? "-";
-    lines += `${req.socket.remoteAddress} - - [${new Date().toISOString()}] "${req.method} ${req.url} HTTP/1.1" ${res.statusCode} ${bytes}\n`;
+    lines += `${address} - - [${new Date().toISOString()}] "${req.method} ${req.url} HTTP/1.1" ${res.statusCode} ${bytes}\n`;
   };
 }
 
@@ -32,7 +32,11 @@ function logTo(file) {
 export function serve(forward) {
   const log = process.argv[3] ? logTo(process.argv[3]) : undefined;
   const server = createServer((req, res) => {
-    if (log) res.on("finish", () => log(req, res));
+    if (log) {
+      // Taken now: at the end the request may have lost its socket.
+      const { remoteAddress } = req.socket;
+      res.on("finish", () => log(remoteAddress, req, res));
+    }
     forward(req, res);
   });
   server.keepAliveTimeout = 60_000;

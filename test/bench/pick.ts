@@ -1,0 +1,198 @@
+/**
+ * What balancing costs: microseconds per pick and release of each balancer, and per acquire and release through
+ * a pool, at 10, 1,000 and 10,000 backends.
+ *
+ *     node --import tsx test/bench/pick.ts                  # over src
+ *     node --import tsx test/bench/pick.ts dist             # over what `npm run build` made
+ *     node --import tsx test/bench/pick.ts --limit 1        # fails above 1 us of leastconn at 1,000 and 10,000
+ *
+ * The mix: weights 1 to 10, on average two leases open per backend, given back in random order, and each step
+ * takes one and gives one back. Processor time, garbage collection included. Every figure is the median of seven runs, with the least and the greatest.
+ */
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Backend as BackendType } from "../../src/core/backend.js";
+import type { Balancer } from "../../src/core/balancer.js";
+import type { Endpoint } from "../../src/core/endpoint.js";
+import type { Lease } from "../../src/core/lease.js";
+import { seededRandom } from "../support/seeded-random.js";
+
+const RUNS = 7;
+const STEPS = 300_000;
+const SIZES = [10, 1_000, 10_000];
+const OPEN_PER_BACKEND = 2;
+
+const { values, root } = parse(process.argv.slice(2));
+
+async function load<Module>(file: string): Promise<Module> {
+  return import(pathToFileURL(resolve(root, "core", `${file}${root.endsWith("dist") ? ".js" : ".ts"}`)).href);
+}
+
+const { Backend } = await load<typeof import("../../src/core/backend.js")>("backend");
+const { Scoreboard } = await load<typeof import("../../src/core/scoreboard.js")>("scoreboard");
+const { Pool } = await load<typeof import("../../src/core/pool.js")>("pool");
+const { Leastconn } =
+  await load<typeof import("../../src/core/balancers/leastconn.js")>("balancers/leastconn");
+const { RoundRobin } =
+  await load<typeof import("../../src/core/balancers/roundrobin.js")>("balancers/roundrobin");
+const { RandomDraws } = await load<typeof import("../../src/core/balancers/random.js")>("balancers/random");
+
+const NOBODY: readonly BackendType[] = [];
+
+const BALANCERS: Readonly<Record<string, () => Balancer>> = {
+  "leastconn, idle weighted": () => new Leastconn({ idle: "weighted" }),
+  "leastconn, idle haproxy": () => new Leastconn({ idle: "haproxy" }),
+  roundrobin: () => new RoundRobin(),
+  "random, 2 draws": () => new RandomDraws({ draws: 2 }, seededRandom(2)),
+};
+
+function parse(args: readonly string[]): { root: string; values: { limit: number | undefined } } {
+  const at = args.indexOf("--limit");
+  const limit = at < 0 ? undefined : Number(args[at + 1]);
+  const named = args.find(
+    (arg, index) => !arg.startsWith("--") && index !== at + 1 - (at < 0 ? args.length : 0),
+  );
+  return { root: resolve(named ?? "src"), values: { limit } };
+}
+
+function endpointAt(index: number): Endpoint {
+  const id = `b${index}`;
+  return {
+    key: id,
+    id,
+    host: "10.0.0.1",
+    port: 1024 + index,
+    weight: 1 + (index % 10),
+    status: "passing",
+    admitted: true,
+    reason: "",
+    tags: [],
+    meta: {},
+    node: undefined,
+    datacenter: undefined,
+    zone: undefined,
+  };
+}
+
+/** One run: `STEPS` times a pick and a release; answers microseconds for the pair. */
+type Run = () => number;
+
+function microsecondsSince(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start);
+  return user + system;
+}
+
+/** Which of the open ones is given back at each step, drawn beforehand so that drawing is not measured. */
+function choices(open: number): Int32Array {
+  const random = seededRandom(open);
+  return Int32Array.from({ length: STEPS }, () => Math.floor(random() * open));
+}
+
+function balancerRun(balancer: Balancer, size: number): Run {
+  const scoreboard = new Scoreboard();
+  for (let index = 0; index < size; index++) {
+    const endpoint = endpointAt(index);
+    const backend = new Backend(endpoint, scoreboard.allocate(), 0);
+    backend.weigh(endpoint.weight, endpoint.weight * 16);
+    balancer.add(backend);
+  }
+  const take = (): BackendType => {
+    const backend = balancer.pick(NOBODY);
+    if (backend === undefined) throw new Error("nothing to pick");
+    backend.row.take(0);
+    balancer.taken(backend);
+    return backend;
+  };
+  const open = Array.from({ length: size * OPEN_PER_BACKEND }, take);
+  const which = choices(open.length);
+  return () => {
+    const start = process.cpuUsage();
+    for (let step = 0; step < STEPS; step++) {
+      const at = which[step] as number;
+      const backend = open[at] as BackendType;
+      backend.row.giveBack(0);
+      balancer.released(backend);
+      open[at] = take();
+    }
+    return microsecondsSince(start) / STEPS;
+  };
+}
+
+function poolRun(balancer: Balancer, size: number): Run {
+  const pool = new Pool({
+    name: "bench",
+    balancer,
+    outlier: {
+      consecutive5xx: 5,
+      consecutiveGatewayFailure: 0,
+      consecutiveConnectFailure: 5,
+      intervalMs: 10_000,
+      baseEjectionTimeMs: 30_000,
+      maxEjectionTimeMs: 300_000,
+      maxEjectionPercent: 50,
+    },
+    maxInFlightPerBackend: 100,
+    maxQueue: 1000,
+    drainDeadlineMs: 30_000,
+    onInvariantBroken: (what) => {
+      throw new Error(what);
+    },
+  });
+  pool.apply({ endpoints: Array.from({ length: size }, (_, index) => endpointAt(index)) }, 0);
+  const take = (): Lease => {
+    const lease = pool.acquire(NOBODY, 1);
+    if (lease === undefined) throw new Error("nothing to acquire");
+    return lease;
+  };
+  const open = Array.from({ length: size * OPEN_PER_BACKEND }, take);
+  const which = choices(open.length);
+  return () => {
+    const start = process.cpuUsage();
+    for (let step = 0; step < STEPS; step++) {
+      const at = which[step] as number;
+      const lease = open[at] as Lease;
+      lease.release("success", 200, step);
+      open[at] = take();
+    }
+    return microsecondsSince(start) / STEPS;
+  };
+}
+
+/** Least, median and greatest of the runs, after one to warm up. */
+function measure(run: Run): { least: number; median: number; greatest: number } {
+  run();
+  const sorted = Array.from({ length: RUNS }, run).sort((a, b) => a - b);
+  return {
+    least: sorted[0] as number,
+    median: sorted[RUNS >> 1] as number,
+    greatest: sorted[RUNS - 1] as number,
+  };
+}
+
+function print(cells: readonly string[]): void {
+  const [name = "", size = "", ...figures] = cells;
+  console.log([name.padEnd(38), size.padStart(8), ...figures.map((each) => each.padStart(9))].join(" "));
+}
+
+console.log(
+  `microseconds of processor time per pair, ${RUNS} runs of ${STEPS}, node ${process.version}, ${root}`,
+);
+print(["", "backends", "median", "least", "greatest"]);
+let isTooSlow = false;
+for (const [name, make] of Object.entries(BALANCERS)) {
+  for (const [what, runOf] of [
+    [`${name}: pick+release`, balancerRun],
+    [`${name}: lease`, poolRun],
+  ] as const) {
+    for (const size of SIZES) {
+      const { least, median, greatest } = measure(runOf(make(), size));
+      print([what, String(size), ...[median, least, greatest].map((figure) => figure.toFixed(3))]);
+      const isBound = name.startsWith("leastconn") && runOf === balancerRun && size >= 1_000;
+      if (isBound && values.limit !== undefined && median > values.limit) isTooSlow = true;
+    }
+  }
+}
+if (isTooSlow) {
+  console.error(`leastconn took more than ${values.limit} us per pick and release`);
+  process.exitCode = 1;
+}
