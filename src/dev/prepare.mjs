@@ -25,7 +25,11 @@ function checkNode() {
 }
 
 function run(what, command, args) {
-  const result = spawnSync(command, args, { cwd: root, encoding: "utf8", shell: process.platform === "win32" });
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    shell: process.platform === "win32",
+  });
   if (result.status !== 0) {
     fail(`${what} failed\n${result.stdout ?? ""}${result.stderr ?? ""}${result.error?.message ?? ""}`);
   }
@@ -43,7 +47,9 @@ function stampOf(name) {
 }
 
 function install() {
-  const wanted = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   const stamp = stampOf("installed");
   if (stamp.read() === wanted && existsSync(join(root, "node_modules", ".package-lock.json"))) return;
   process.stderr.write("installing packages ...\n");
@@ -53,7 +59,9 @@ function install() {
 
 /** Every source file with its size and time of change. */
 function fingerprint(folder, hash = createHash("sha256")) {
-  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  )) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) fingerprint(path, hash);
     else {
@@ -65,12 +73,18 @@ function fingerprint(folder, hash = createHash("sha256")) {
 }
 
 function build() {
-  const wanted = fingerprint(join(root, "src")).update(readFileSync(join(root, "tsconfig.json"))).digest("hex");
+  const wanted = fingerprint(join(root, "src"))
+    .update(readFileSync(join(root, "tsconfig.json")))
+    .digest("hex");
   const stamp = stampOf("built");
   if (stamp.read() === wanted && existsSync(join(root, "dist", "cli", "main.js"))) return;
   process.stderr.write("compiling ...\n");
   rmSync(join(root, "dist"), { recursive: true, force: true });
-  run("tsc", process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.json"]);
+  run("tsc", process.execPath, [
+    join(root, "node_modules", "typescript", "bin", "tsc"),
+    "-p",
+    "tsconfig.json",
+  ]);
   stamp.write(wanted);
 }
 

@@ -38,6 +38,8 @@ export interface Registry {
   close(): Promise<void>;
 }
 
+/** Writes a Consul server makes before it lists itself: no list of a running catalog has index 1. */
+const bootIndex = 10;
 const maxConnections = 4096;
 const maxWaiting = 2048;
 
@@ -54,7 +56,7 @@ export async function startRegistry(options: RegistryOptions): Promise<Registry>
   const node = describeNode(options.nodeName ?? "embedded", datacenter, address);
   const waits = new WaitList(maxWaiting);
   const notify = () => waits.notify();
-  const raft = new RaftIndex();
+  const raft = new RaftIndex(bootIndex);
   const catalog = new CatalogStore(raft, notify);
   const keys = new KeyStore(raft, notify);
   registerSelf(catalog, node);

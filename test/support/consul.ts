@@ -94,7 +94,6 @@ interface Launch {
   readonly binary: string;
   readonly args: readonly string[];
   readonly url: string;
-  readonly nodeName: string;
 }
 
 /** Starts a real Consul on free ports of the loopback address and waits until it leads and knows itself. */
@@ -102,10 +101,9 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
   const binary = consulBinary();
   if (binary === undefined) throw new Error("no Consul found: run .ci/consul");
   const [http = 0, server = 0, gossip = 0] = await freePorts(3);
-  const nodeName = options.nodeName ?? "node1";
   const directory = await mkdtemp(join(tmpdir(), "pilotfish-consul-"));
   const config = {
-    node_name: nodeName,
+    node_name: options.nodeName ?? "node1",
     datacenter: options.datacenter ?? "dc1",
     bind_addr: "127.0.0.1",
     client_addr: "127.0.0.1",
@@ -122,7 +120,7 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
   await writeFile(file, JSON.stringify(config));
   const mode = options.dataDir === undefined ? ["-dev"] : [];
   const url = `http://127.0.0.1:${http}`;
-  const launch = { binary, args: ["agent", ...mode, `-config-file=${file}`], url, nodeName };
+  const launch = { binary, args: ["agent", ...mode, `-config-file=${file}`], url };
   return new ConsulProcess(launch, http, directory).ready();
 }
 
@@ -150,15 +148,15 @@ class ConsulProcess implements RunningConsul {
 
   async ready(): Promise<this> {
     const deadlineMs = performance.now() + 20_000;
-    const url = `${this.url}/v1/health/node/${this.#launch.nodeName}`;
+    const url = `${this.url}/v1/health/service/consul`;
     for (;;) {
       if (this.#child.exitCode !== null) throw new Error(`consul ended at once:\n${this.#output}`);
-      // The node is listed with its check once there is a leader that reconciled its members.
+      // The leader lists the node with its check; a moment later the agent adds its addresses, and is settled.
       const answer = await fetch(url).then(
         (response) => (response.ok ? response.text() : ""),
         () => "",
       );
-      if (answer.includes("serfHealth")) return this;
+      if (answer.includes("serfHealth") && answer.includes("lan_ipv4")) return this;
       if (performance.now() > deadlineMs) throw new Error(`consul has no leader:\n${this.#output}`);
       await new Promise((resolve) => setTimeout(resolve, 25));
     }

@@ -7,13 +7,9 @@ import { HttpProblem } from "./http-problem.js";
 /** Decides about one element of an answer. */
 export type Filter = (element: unknown) => boolean;
 
-type Leaf = Extract<
-  FilterSchema,
-  { kind: "string" | "int" | "bool" | "strings" | "stringMap" | "list" | "map" }
->;
 type Test = (value: unknown) => boolean;
 
-const operatorsByKind: Readonly<Record<Leaf["kind"], readonly Comparison["operator"][]>> = {
+const operatorsByKind: Readonly<Record<FilterSchema["kind"], readonly Comparison["operator"][]>> = {
   string: ["Equal", "Not Equal", "In", "Not In", "Matches", "Not Matches"],
   int: ["Equal", "Not Equal"],
   bool: ["Equal", "Not Equal"],
@@ -21,6 +17,7 @@ const operatorsByKind: Readonly<Record<Leaf["kind"], readonly Comparison["operat
   stringMap: ["In", "Not In", "Is Empty", "Is Not Empty"],
   list: ["Is Empty", "Is Not Empty"],
   map: ["In", "Not In", "Is Empty", "Is Not Empty"],
+  struct: [],
 };
 
 /**
@@ -57,8 +54,9 @@ function compileComparison(comparison: Comparison, schema: FilterSchema): Filter
     throw new Error(`Invalid match operator "${comparison.operator}" for selector "${selector}"`);
   }
   const test = compileTest(comparison, leaf);
-  const isNegated = comparison.operator.startsWith("Not");
-  return (element) => walk(element, steps, 0, isNegated, test);
+  // What Consul 1.8.7 makes of a key that is missing: nothing equals it and it holds nothing, but it matches.
+  const onMissing = !["Equal", "In", "Is Empty"].includes(comparison.operator);
+  return (element) => walk(element, steps, 0, onMissing, test);
 }
 
 /** One step of a path; a key may be missing from its map, a field never is. */
@@ -70,7 +68,7 @@ interface Step {
 function resolve(
   path: readonly string[],
   schema: FilterSchema,
-): { readonly steps: Step[]; readonly leaf: Leaf } {
+): { readonly steps: Step[]; readonly leaf: FilterSchema } {
   const steps: Step[] = [];
   let current = schema;
   for (const [position, name] of path.entries()) {
@@ -85,11 +83,10 @@ function resolve(
     steps.push({ name, isKey });
     current = next;
   }
-  if (current.kind === "struct") throw new Error(`Selector "${path.join(".")}" is not valid`);
   return { steps, leaf: current };
 }
 
-function compileTest(comparison: Comparison, leaf: Leaf): Test {
+function compileTest(comparison: Comparison, leaf: FilterSchema): Test {
   const { operator, value } = comparison;
   const selector = comparison.path.join(".");
   const isNegated = operator.includes("Not");
@@ -116,7 +113,7 @@ function compileTest(comparison: Comparison, leaf: Leaf): Test {
   return isNegated ? (found) => !positive(found) : positive;
 }
 
-function coerce(value: string, kind: Leaf["kind"], selector: string): string | number | boolean {
+function coerce(value: string, kind: FilterSchema["kind"], selector: string): string | number | boolean {
   const refuse = (parser: string) =>
     new Error(
       `Failed to coerce value "${value}" for selector "${selector}": strconv.${parser}: parsing "${value}": invalid syntax`,
@@ -158,14 +155,13 @@ function walk(
   value: unknown,
   steps: readonly Step[],
   position: number,
-  isNegated: boolean,
+  onMissing: boolean,
   test: Test,
 ): boolean {
   const step = steps[position];
   if (step === undefined) return test(value);
-  if (Array.isArray(value)) return value.some((item) => walk(item, steps, position, isNegated, test));
+  if (Array.isArray(value)) return value.some((item) => walk(item, steps, position, onMissing, test));
   const found = isObject(value) && Object.hasOwn(value, step.name) ? value[step.name] : undefined;
-  // A key that is missing equals nothing and holds nothing: only the negated operators accept it.
-  if (step.isKey && found === undefined) return isNegated;
-  return walk(found, steps, position + 1, isNegated, test);
+  if (step.isKey && found === undefined) return onMissing;
+  return walk(found, steps, position + 1, onMissing, test);
 }

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { capOutput } from "./check-runner.js";
 import { isCheckStatus, readCheckDefinition, readServiceDefinition } from "./definitions.js";
 import type { Exchange, Reply } from "./exchange.js";
 import { compileFilter } from "./filter.js";
@@ -17,8 +16,6 @@ const statusCodes: Readonly<Record<string, number>> = {
   critical: 503,
   maintenance: 503,
 };
-
-const maxUpdateOutputBytes = 4096;
 
 /** Routes that register, check and list what is local to the agent. */
 export function agentRoutes(agent: LocalAgent): Route[] {
@@ -137,7 +134,7 @@ async function updateCheck(agent: LocalAgent, exchange: Exchange): Promise<Reply
     };
   });
   if (!isCheckStatus(update.status)) throw new HttpProblem(400, `Invalid check status: '${update.status}'`);
-  agent.reportTtl(exchange.rest, update.status, capOutput(update.output, maxUpdateOutputBytes));
+  agent.reportTtl(exchange.rest, update.status, update.output);
   return exchange.done();
 }
 
