@@ -7,7 +7,7 @@ import { StatusTeller } from "../status-teller.js";
 import { parseEndpointFile } from "./endpoint-file.js";
 import { systemFileAccess, type WatchedFileAccess } from "./watched-file.js";
 
-/** Larger files are refused: reading one takes time from the traffic. */
+/** Larger files are refused: reading one takes time from the traffic. YAML has a lower limit of its own. */
 const fileBytesMax = 4 * 1024 * 1024;
 /** A file is read when its directory was quiet for this long, or after the maximum under constant events. */
 const debounceMs = 50;

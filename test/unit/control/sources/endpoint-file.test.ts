@@ -109,3 +109,26 @@ describe("bad files", () => {
     expect(parsed.ok).toBe(false);
   });
 });
+
+describe("long lists", () => {
+  const entries = Array.from({ length: 20_000 }, (_, n) => `{"address":"h${n}:80"}`);
+
+  it("are read as JSON", () => {
+    expect(read(`[${entries.join(",\n")}]`).length).toBe(20_000);
+  });
+
+  it.each<[string, string, RegExp]>([
+    [
+      "YAML",
+      entries.map((entry) => `- ${entry}`).join("\n"),
+      /characters of YAML, expected at most 262144, or JSON/,
+    ],
+    ["broken JSON", `[${entries.join(",\n")}`, /; expected JSON/],
+    ["a wrong entry", `[${entries.join(",\n")},7]`, /^entry 20001: found 7/],
+    ["a duplicate", `[${entries.join(",\n")},"h0:80"]`, /^entry 20001: h0:80 is listed before, in entry 1/],
+  ])("are refused without reading them as YAML: %s", (_name, text, problem) => {
+    const parsed = parseEndpointFile(text);
+    expect(parsed.ok).toBe(false);
+    if (!parsed.ok) expect(parsed.problem).toMatch(problem);
+  });
+});
