@@ -40,18 +40,22 @@ const ALL_BITS = 15;
  * not 0.
  */
 export class Backend {
+  readonly row: Row;
+  /** For the pool: whether its balancer holds this backend. */
+  isFiled = false;
+  #isGone = false;
+  /** Not a number when never used: a field that is always a number is written in place. */
+  #lastUsedMs = Number.NaN;
+  readonly monitor = new OutlierMonitor();
   /** The identity at one address: `key@host:port`. Unique in a pool. */
   readonly id: string;
   /** `host:port` to connect to, with brackets around an IPv6 literal. */
   readonly address: string;
-  readonly row: Row;
   readonly joinedMs: number;
-  readonly monitor = new OutlierMonitor();
   #endpoint: Endpoint;
   #facts: Facts;
   #weight = 0;
   #drainUntilMs: number | undefined;
-  #lastUsedMs: number | undefined;
 
   constructor(endpoint: Endpoint, row: Row, nowMs: number) {
     this.id = rowIdOf(endpoint);
@@ -93,7 +97,7 @@ export class Backend {
 
   /** When a lease was last taken; undefined when never. */
   get lastUsedMs(): number | undefined {
-    return this.#lastUsedMs;
+    return Number.isNaN(this.#lastUsedMs) ? undefined : this.#lastUsedMs;
   }
 
   /** Whether it may take new work. */
@@ -103,7 +107,7 @@ export class Backend {
 
   /** Whether discovery dropped it and it only finishes its open work. */
   get isGone(): boolean {
-    return this.#facts.discovery.state === "gone";
+    return this.#isGone;
   }
 
   /** For the pool: replaces the description. Key and address stay. */
@@ -116,6 +120,7 @@ export class Backend {
     const previous = this.#facts[name];
     const sinceMs = previous.state === state ? previous.sinceMs : nowMs;
     this.#facts = { ...this.#facts, [name]: { state, sinceMs, why } };
+    this.#isGone = this.#facts.discovery.state === "gone";
     const bit = STATE_BIT[name];
     const speaksFor = SPEAKS_FOR.has(state);
     this.row.state = speaksFor ? this.row.state | bit : this.row.state & ~bit;

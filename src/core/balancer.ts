@@ -25,10 +25,3 @@ export interface Balancer {
   /** A lease was given back on a filed backend; its row counts it already. */
   released(backend: Backend): void;
 }
-
-/** Row numbers of the backends to avoid; most picks avoid none. */
-export function rowsOf(backends: readonly Backend[]): readonly number[] {
-  return backends.length === 0 ? NO_ROWS : backends.map((backend) => backend.row.index);
-}
-
-const NO_ROWS: readonly number[] = [];

@@ -44,3 +44,24 @@ export function formatAddress(host: string, port: number): string {
 export function rowIdOf(endpoint: Endpoint): string {
   return `${endpoint.key}@${formatAddress(endpoint.host, endpoint.port)}`;
 }
+
+/** Whether two descriptions of one backend say the same. */
+export function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a.id === b.id &&
+    a.weight === b.weight &&
+    a.status === b.status &&
+    a.admitted === b.admitted &&
+    a.node === b.node &&
+    a.datacenter === b.datacenter &&
+    a.zone === b.zone &&
+    a.tags.length === b.tags.length &&
+    a.tags.every((tag, index) => tag === b.tags[index]) &&
+    isSameMeta(a.meta, b.meta)
+  );
+}
+
+function isSameMeta(a: Endpoint["meta"], b: Endpoint["meta"]): boolean {
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
+}

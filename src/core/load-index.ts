@@ -1,5 +1,4 @@
 import type { Backend } from "./backend.js";
-import { rowsOf } from "./balancer.js";
 import { IndexedHeap } from "./indexed-heap.js";
 
 /**
@@ -34,8 +33,13 @@ export class ExactLoadIndex implements LoadIndex {
   }
 
   file(backend: Backend, key: number, order: number): void {
-    this.#backends[backend.row.index] = backend;
-    this.#heap.set(backend.row.index, key, order);
+    const { index } = backend.row;
+    if (this.#backends[index] !== backend) {
+      // Without gaps, or V8 turns the list into a hash table.
+      while (this.#backends.length < index) this.#backends.push(undefined);
+      this.#backends[index] = backend;
+    }
+    this.#heap.set(index, key, order);
   }
 
   remove(backend: Backend): void {
@@ -46,11 +50,16 @@ export class ExactLoadIndex implements LoadIndex {
 
   first(avoid: readonly Backend[]): Backend | undefined {
     if (avoid.length > 0) {
-      const other = this.#heap.firstExcept(rowsOf(avoid));
+      const other = this.#heap.firstExcept(this.#rowsOf(avoid));
       if (other >= 0 && this.#heap.keyOf(other) !== Number.POSITIVE_INFINITY) return this.#backends[other];
     }
-    const row = this.#heap.first();
-    if (row < 0 || this.#heap.keyOf(row) === Number.POSITIVE_INFINITY) return undefined;
-    return this.#backends[row];
+    return this.#heap.firstKey() === Number.POSITIVE_INFINITY
+      ? undefined
+      : this.#backends[this.#heap.first()];
+  }
+
+  /** Rows of those that are filed: the row of one that left may have a new owner. */
+  #rowsOf(backends: readonly Backend[]): readonly number[] {
+    return backends.filter((backend) => this.has(backend)).map((backend) => backend.row.index);
   }
 }

@@ -17,6 +17,17 @@ export interface OutlierOptions {
   readonly maxEjectionPercent: number;
 }
 
+/** For pools without detection: nothing is detected, but the operator's ejections need durations all the same. */
+export const MANUAL_OUTLIER_OPTIONS: OutlierOptions = {
+  consecutive5xx: 0,
+  consecutiveGatewayFailure: 0,
+  consecutiveConnectFailure: 0,
+  intervalMs: 10_000,
+  baseEjectionTimeMs: 30_000,
+  maxEjectionTimeMs: 300_000,
+  maxEjectionPercent: 100,
+};
+
 /** Which detector fired, or `manual` for the operator. */
 export type EjectionCause =
   | "consecutive-5xx"
@@ -35,7 +46,7 @@ export class OutlierMonitor {
   ejectedAtMs: number | undefined;
   /** End of the ejection in force. */
   ejectedUntilMs: number | undefined;
-  /** When it was last in doubt: its join, its return, or the last forgiveness. */
+  /** From when the next interval of good conduct counts: its return, or the last forgiveness. */
   returnedAtMs: number | undefined;
 
   clearStreaks(): void {
@@ -65,7 +76,8 @@ export class OutlierDetector {
   /**
    * Takes note of an outcome; answers the detector that has just reached its threshold, if any. A connect
    * failure counts as 503, a timeout as 504 and any other failure of the transport as 500 (Envoy's unsplit
-   * mode). A streak that fires starts anew, whether or not an ejection follows.
+   * mode). A streak that reaches its threshold starts anew, whether or not an ejection follows; where several
+   * do so at once the most particular is named.
    */
   record(monitor: OutlierMonitor, outcome: Outcome, status: number): EjectionCause | undefined {
     switch (outcome) {
@@ -94,19 +106,20 @@ export class OutlierDetector {
     if (status >= 502 && status <= 504) monitor.consecutiveGatewayFailure++;
     else monitor.consecutiveGatewayFailure = 0;
     const { options } = this;
-    if (reached(monitor.consecutiveConnectFailure, options.consecutiveConnectFailure)) {
-      monitor.consecutiveConnectFailure = 0;
-      return "consecutive-connect-failure";
+    let cause: EjectionCause | undefined;
+    if (reached(monitor.consecutive5xx, options.consecutive5xx)) {
+      monitor.consecutive5xx = 0;
+      cause = "consecutive-5xx";
     }
     if (reached(monitor.consecutiveGatewayFailure, options.consecutiveGatewayFailure)) {
       monitor.consecutiveGatewayFailure = 0;
-      return "consecutive-gateway-failure";
+      cause = "consecutive-gateway-failure";
     }
-    if (reached(monitor.consecutive5xx, options.consecutive5xx)) {
-      monitor.consecutive5xx = 0;
-      return "consecutive-5xx";
+    if (reached(monitor.consecutiveConnectFailure, options.consecutiveConnectFailure)) {
+      monitor.consecutiveConnectFailure = 0;
+      cause = "consecutive-connect-failure";
     }
-    return undefined;
+    return cause;
   }
 
   /**
@@ -145,12 +158,18 @@ export class OutlierDetector {
     monitor.clearStreaks();
   }
 
-  /** One step is forgiven per interval in service. */
+  /** When one step of the multiplier will be forgiven; infinite when there is none, or while ejected. */
+  forgivenAtMs(monitor: OutlierMonitor): number {
+    if (monitor.multiplier === 0 || monitor.ejectedUntilMs !== undefined) return Number.POSITIVE_INFINITY;
+    return (monitor.returnedAtMs ?? 0) + this.options.intervalMs;
+  }
+
+  /** One step is forgiven per interval in service, however late this is called. */
   forgive(monitor: OutlierMonitor, nowMs: number): void {
-    if (monitor.multiplier === 0 || monitor.ejectedUntilMs !== undefined) return;
-    if (nowMs - (monitor.returnedAtMs ?? nowMs) < this.options.intervalMs) return;
-    monitor.multiplier--;
-    monitor.returnedAtMs = nowMs;
+    for (let at = this.forgivenAtMs(monitor); at <= nowMs; at = this.forgivenAtMs(monitor)) {
+      monitor.multiplier--;
+      monitor.returnedAtMs = at;
+    }
   }
 }
 

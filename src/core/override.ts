@@ -106,3 +106,16 @@ export class OverrideBook {
     return absentSinceMs === undefined ? Number.POSITIVE_INFINITY : absentSinceMs + ABSENT_OVERRIDE_MS;
   }
 }
+
+/** What `terms` make of a value said now. */
+export function overrideOf<Value>(value: Value, terms: OverrideTerms, nowMs: number): Override<Value> {
+  const { origin, owner, reason, ttlMs } = terms;
+  return {
+    value,
+    origin,
+    owner,
+    reason,
+    sinceMs: nowMs,
+    expiresMs: ttlMs === undefined ? undefined : nowMs + ttlMs,
+  };
+}

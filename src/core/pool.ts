@@ -1,3 +1,4 @@
+import { Announcer } from "./announcer.js";
 import {
   type AdminFact,
   Backend,
@@ -7,18 +8,24 @@ import {
   type Facts,
 } from "./backend.js";
 import type { Balancer } from "./balancer.js";
-import type { Endpoint, Snapshot } from "./endpoint.js";
-import { rowIdOf } from "./endpoint.js";
-import type { PoolEvent, PoolListener } from "./events.js";
+import { type Endpoint, isSameEndpoint, rowIdOf, type Snapshot } from "./endpoint.js";
+import type { PoolListener } from "./events.js";
 import { Lease, type LeaseOwner } from "./lease.js";
 import type { Outcome } from "./outcome.js";
 import { outcomeIndex } from "./outcome.js";
-import { type EjectionCause, OutlierDetector, type OutlierOptions, type PoolCensus } from "./outlier.js";
-import { type KeyOverrides, type Override, OverrideBook, type OverrideTerms } from "./override.js";
+import {
+  type EjectionCause,
+  MANUAL_OUTLIER_OPTIONS,
+  OutlierDetector,
+  type OutlierOptions,
+  type PoolCensus,
+} from "./outlier.js";
+import { type KeyOverrides, OverrideBook, type OverrideTerms, overrideOf } from "./override.js";
 import { type Ticket, type Waiter, WaitQueue } from "./queue.js";
 import { COUNTER, type CounterName, type Row, Scoreboard } from "./scoreboard.js";
 import { scaledWeight, type WeightChange, weightInSixteenths, weightScale } from "./weight.js";
 
+/** What a pool is made of, and its limits. */
 export interface PoolOptions {
   readonly name: string;
   readonly balancer: Balancer;
@@ -38,17 +45,6 @@ export interface PoolOptions {
 /** Why no lease was given. */
 export type Refusal = "no-usable-backend" | "all-full";
 
-/** The operator's ejections need durations even where detection is off. */
-const MANUAL_OUTLIER_OPTIONS: OutlierOptions = {
-  consecutive5xx: 0,
-  consecutiveGatewayFailure: 0,
-  consecutiveConnectFailure: 0,
-  intervalMs: 10_000,
-  baseEjectionTimeMs: 30_000,
-  maxEjectionTimeMs: 300_000,
-  maxEjectionPercent: 100,
-};
-
 /** One thread counts today; the scoreboard is laid out for several. */
 const WRITER = 0;
 
@@ -58,6 +54,10 @@ const NOBODY: readonly Backend[] = [];
  * One upstream service: its backends, balancer, detector and queue. Here the two planes meet: the data plane
  * takes and gives back leases, the control plane states facts and weights, and each sees the other's work at
  * the next call. Pure: no clock, no chance, no input or output; `tick` does what is due.
+ *
+ * Every change ends the same way (`#finish`): first the pool is whole, then listeners hear of it, then free
+ * slots go to those who wait. So listeners and waiters may call the pool. A change to a backend that was
+ * removed meanwhile is ignored.
  */
 export class Pool implements LeaseOwner {
   readonly name: string;
@@ -70,12 +70,12 @@ export class Pool implements LeaseOwner {
   readonly #detector: OutlierDetector;
   readonly #overrides = new OverrideBook();
   readonly #backends = new Map<string, Backend>();
-  readonly #eligible = new Set<Backend>();
-  readonly #listeners = new Set<PoolListener>();
+  readonly #announcer: Announcer;
+  #eligibleCount = 0;
   #isGranting = false;
   #weightScale = 1;
   #appliedMs: number | undefined;
-  #forgiveAtMs = Number.POSITIVE_INFINITY;
+  #isDueMoved = false;
   #onDueChanged: (() => void) | undefined;
 
   constructor(options: PoolOptions) {
@@ -85,6 +85,7 @@ export class Pool implements LeaseOwner {
     this.#scoreboard = options.scoreboard ?? new Scoreboard();
     this.row = this.#scoreboard.allocate();
     this.#balancer = options.balancer;
+    this.#announcer = new Announcer((what) => this.invariantBroken(what));
     this.#detector = new OutlierDetector(options.outlier ?? MANUAL_OUTLIER_OPTIONS);
   }
 
@@ -109,7 +110,7 @@ export class Pool implements LeaseOwner {
 
   /** Backends that take new work. */
   get eligibleCount(): number {
-    return this.#eligible.size;
+    return this.#eligibleCount;
   }
 
   /** When a snapshot was last applied; undefined before the first. */
@@ -144,7 +145,7 @@ export class Pool implements LeaseOwner {
       present++;
       if (backend.facts.detection.state === "ejected") ejected++;
     }
-    return { present, ejected, eligible: this.#eligible.size };
+    return { present, ejected, eligible: this.#eligibleCount };
   }
 
   overridesOf(key: string): KeyOverrides {
@@ -156,10 +157,9 @@ export class Pool implements LeaseOwner {
     return this.#balancer.pick(avoid);
   }
 
-  /** Answers how to stop. */
+  /** Tells of everything that happens from now on. Answers how to stop. */
   subscribe(listener: PoolListener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#announcer.subscribe(listener);
   }
 
   /** Whoever calls `tick` learns here that something may be due earlier than it was told. */
@@ -176,9 +176,14 @@ export class Pool implements LeaseOwner {
 
   /**
    * Request path. Takes a slot of the backend the balancer picks, in the same step; undefined when there is
-   * none, and `refusal` says why. Those in `avoid` are taken only when nothing else is left.
+   * none, and `refusal` says why. Those in `avoid` are taken only when nothing else is left. Nobody overtakes
+   * those who wait.
    */
   acquire(avoid: readonly Backend[], nowMs: number): Lease | undefined {
+    if (this.queue.length > 0) {
+      this.#grant(nowMs);
+      if (this.queue.length > 0) return undefined;
+    }
     const backend = this.#balancer.pick(avoid);
     if (backend === undefined) return undefined;
     return this.#take(backend, nowMs);
@@ -186,7 +191,7 @@ export class Pool implements LeaseOwner {
 
   /** Why `acquire` gave nothing: everyone at its limit is worth waiting for, nobody usable is not. */
   refusal(): Refusal {
-    return this.#eligible.size === 0 ? "no-usable-backend" : "all-full";
+    return this.#eligibleCount === 0 ? "no-usable-backend" : "all-full";
   }
 
   /** Waits for a slot. Undefined when the queue is full; both are counted. */
@@ -209,10 +214,10 @@ export class Pool implements LeaseOwner {
     if (status >= 100 && status < 600) {
       backend.row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
     }
-    if (this.#eligible.has(backend)) this.#balancer.released(backend);
+    if (backend.isFiled) this.#balancer.released(backend);
     if (this.options.outlier !== undefined && !backend.isGone) this.#detect(backend, outcome, status, nowMs);
     if (backend.isGone && backend.inFlight === 0) this.#remove(backend, nowMs);
-    if (this.queue.length > 0) this.#grant(nowMs);
+    this.#finish(nowMs);
   }
 
   invariantBroken(what: string): void {
@@ -242,33 +247,33 @@ export class Pool implements LeaseOwner {
       if (!listed.has(backend.id) && !backend.isGone) this.#leave(backend, nowMs);
     }
     this.#markPresence(nowMs);
-    this.#dueChanged();
-    this.#grant(nowMs);
+    this.#isDueMoved = true;
+    this.#finish(nowMs);
   }
 
   /** The active check's verdict. */
   setCheck(backend: Backend, state: CheckFact, why: string, nowMs: number): void {
+    if (!this.#holds(backend)) return;
     if (backend.facts.check.state !== "down" && state === "down")
       backend.row.add(COUNTER.timesDown, WRITER, 1);
     this.#state(backend, "check", state, why, undefined, nowMs);
+    this.#finish(nowMs);
   }
 
   /** Overrides the discovered weight; undefined takes the override back. */
   setWeight(backend: Backend, change: WeightChange | undefined, terms: OverrideTerms, nowMs: number): void {
     const weight = change === undefined ? undefined : overrideOf(change, terms, nowMs);
-    this.#overrides.set(backend.endpoint.key, { weight });
+    this.#override(backend.endpoint.key, { weight }, nowMs);
     this.#forKey(backend.endpoint.key, (each) => this.#weigh(each, terms.reason, nowMs));
-    this.#dueChanged();
-    this.#grant(nowMs);
+    this.#finish(nowMs);
   }
 
   /** Overrides the admin state; `ready` takes a drain or maint back. */
   setAdmin(backend: Backend, state: AdminFact, terms: OverrideTerms, nowMs: number): void {
     const admin = state === "ready" ? undefined : overrideOf(state, terms, nowMs);
-    this.#overrides.set(backend.endpoint.key, { admin });
+    this.#override(backend.endpoint.key, { admin }, nowMs);
     this.#forKey(backend.endpoint.key, (each) => this.#administer(each, terms.reason, nowMs));
-    this.#dueChanged();
-    this.#grant(nowMs);
+    this.#finish(nowMs);
   }
 
   /** Whether one more key may be overridden. */
@@ -280,20 +285,22 @@ export class Pool implements LeaseOwner {
   /** Cuts the open work of a drained backend at this time; undefined lifts the deadline. */
   setDrainDeadline(backend: Backend, deadlineMs: number | undefined): void {
     backend.drainUntil(deadlineMs);
-    this.#dueChanged();
+    this.#onDueChanged?.();
   }
 
   /** The operator ejects; the cap does not hold him back. */
   eject(backend: Backend, durationMs: number | undefined, why: string, nowMs: number): void {
+    if (!this.#holds(backend)) return;
     this.#eject(backend, "manual", why, durationMs, nowMs);
+    this.#finish(nowMs);
   }
 
+  /** Ends an ejection before its time. */
   unEject(backend: Backend, why: string, nowMs: number): void {
-    if (backend.facts.detection.state !== "ejected") return;
-    this.#detector.unEject(backend.monitor, nowMs);
-    this.#state(backend, "detection", "active", why, undefined, nowMs);
-    this.#dueChanged();
-    this.#grant(nowMs);
+    if (!this.#holds(backend) || backend.facts.detection.state !== "ejected") return;
+    this.#return(backend, why, nowMs);
+    this.#isDueMoved = true;
+    this.#finish(nowMs);
   }
 
   /**
@@ -301,23 +308,23 @@ export class Pool implements LeaseOwner {
    * to call again, infinite when nothing is due; `onDueChanged` tells when that moved.
    */
   tick(nowMs: number): number {
-    for (const backend of [...this.#backends.values()]) {
-      const { ejectedUntilMs } = backend.monitor;
-      if (ejectedUntilMs !== undefined && ejectedUntilMs <= nowMs)
-        this.unEject(backend, "ejection time served", nowMs);
-      if (backend.drainUntilMs !== undefined && backend.drainUntilMs <= nowMs) {
+    for (const backend of this.#backends.values()) {
+      const { monitor, drainUntilMs } = backend;
+      if (monitor.ejectedUntilMs !== undefined && monitor.ejectedUntilMs <= nowMs)
+        this.#return(backend, "ejection time served", nowMs);
+      this.#detector.forgive(monitor, nowMs);
+      if (drainUntilMs !== undefined && drainUntilMs <= nowMs) {
         backend.drainUntil(undefined);
-        this.#emit({ type: "drain-deadline", backend }, nowMs);
+        this.#announcer.note({ type: "drain-deadline", backend }, nowMs);
       }
     }
-    this.#forgive(nowMs);
     for (const key of this.#overrides.expire(nowMs)) {
       this.#forKey(key, (backend) => {
         this.#administer(backend, "override expired", nowMs);
         this.#weigh(backend, "override expired", nowMs);
       });
     }
-    this.#grant(nowMs);
+    this.#finish(nowMs);
     return this.#nextDueMs();
   }
 
@@ -331,7 +338,7 @@ export class Pool implements LeaseOwner {
     const { admin } = this.#overrides.of(endpoint.key);
     if (admin !== undefined) backend.state("admin", admin.value, admin.reason, nowMs);
     backend.weigh(...this.#weightOf(endpoint));
-    this.#emit({ type: "backend-added", backend }, nowMs);
+    this.#announcer.note({ type: "backend-added", backend }, nowMs);
     this.#refile(backend, nowMs);
   }
 
@@ -340,10 +347,10 @@ export class Pool implements LeaseOwner {
     backend.describe(endpoint);
     if (backend.isGone) {
       backend.drainUntil(undefined);
-      this.#emit({ type: "backend-returned", backend }, nowMs);
+      this.#announcer.note({ type: "backend-returned", backend }, nowMs);
     }
     if (!isSameEndpoint(previous, endpoint))
-      this.#emit({ type: "endpoint-changed", backend, previous }, nowMs);
+      this.#announcer.note({ type: "endpoint-changed", backend, previous }, nowMs);
     this.#state(backend, "discovery", discoveryFact(endpoint), endpoint.reason, undefined, nowMs);
     this.#weigh(backend, "discovery", nowMs);
   }
@@ -352,21 +359,32 @@ export class Pool implements LeaseOwner {
     const untilMs = nowMs + this.options.drainDeadlineMs;
     this.#state(backend, "discovery", "gone", "left discovery", untilMs, nowMs);
     backend.drainUntil(untilMs);
-    this.#emit({ type: "backend-leaving", backend, untilMs }, nowMs);
+    this.#announcer.note({ type: "backend-leaving", backend, untilMs }, nowMs);
     if (backend.inFlight === 0) this.#remove(backend, nowMs);
   }
 
   #remove(backend: Backend, nowMs: number): void {
     if (!this.#backends.delete(backend.id)) return;
     for (const column of Object.values(COUNTER)) this.row.add(column, WRITER, backend.row.read(column));
-    this.#emit({ type: "backend-removed", backend }, nowMs);
+    this.#announcer.note({ type: "backend-removed", backend }, nowMs);
     this.#scoreboard.free(backend.row);
+  }
+
+  /** Whether this very backend is in the pool, leaving or not. */
+  #holds(backend: Backend): boolean {
+    return this.#backends.get(backend.id) === backend;
   }
 
   #markPresence(nowMs: number): void {
     const present = new Set<string>();
     for (const backend of this.#backends.values()) if (!backend.isGone) present.add(backend.endpoint.key);
     for (const key of this.#overrides.keys()) this.#overrides.seen(key, present.has(key), nowMs);
+  }
+
+  #override(key: string, change: Partial<KeyOverrides>, nowMs: number): void {
+    this.#overrides.set(key, change);
+    this.#markPresence(nowMs);
+    this.#isDueMoved = true;
   }
 
   #forKey(key: string, act: (backend: Backend) => void): void {
@@ -386,7 +404,7 @@ export class Pool implements LeaseOwner {
     const from = backend.facts[fact].state;
     backend.state(fact, state, why, nowMs);
     if (from === state) return;
-    this.#emit({ type: "state-changed", backend, fact, from, to: state, why, untilMs }, nowMs);
+    this.#announcer.note({ type: "state-changed", backend, fact, from, to: state, why, untilMs }, nowMs);
     this.#refile(backend, nowMs);
   }
 
@@ -414,23 +432,26 @@ export class Pool implements LeaseOwner {
     const [weight, weight16] = this.#weightOf(backend.endpoint);
     if (backend.row.weight16 === weight16) return;
     backend.weigh(weight, weight16);
-    this.#emit({ type: "weight-changed", backend, from, to: weight, why }, nowMs);
+    this.#announcer.note({ type: "weight-changed", backend, from, to: weight, why }, nowMs);
     this.#refile(backend, nowMs);
   }
 
   /** Brings the balancer's view in line with the backend's state. */
   #refile(backend: Backend, nowMs: number): void {
-    const wasUsable = this.#eligible.size > 0;
-    if (!backend.isEligible) {
-      if (this.#eligible.delete(backend)) this.#balancer.remove(backend);
-    } else if (this.#eligible.has(backend)) {
+    const wasUsable = this.#eligibleCount > 0;
+    if (backend.isFiled && backend.isEligible) {
       this.#balancer.reweigh(backend);
-    } else {
-      this.#eligible.add(backend);
+    } else if (backend.isFiled) {
+      backend.isFiled = false;
+      this.#eligibleCount--;
+      this.#balancer.remove(backend);
+    } else if (backend.isEligible) {
+      backend.isFiled = true;
+      this.#eligibleCount++;
       this.#balancer.add(backend);
     }
-    const isUsable = this.#eligible.size > 0;
-    if (isUsable !== wasUsable) this.#emit({ type: "usable-changed", isUsable }, nowMs);
+    const isUsable = this.#eligibleCount > 0;
+    if (isUsable !== wasUsable) this.#announcer.note({ type: "usable-changed", isUsable }, nowMs);
   }
 
   // ---------------------------------------------------------------- detection
@@ -443,7 +464,7 @@ export class Pool implements LeaseOwner {
       this.#eject(backend, cause, cause, undefined, nowMs);
     } else {
       backend.row.add(COUNTER.ejectionsOverflowed, WRITER, 1);
-      this.#emit({ type: "ejection-overflowed", backend, cause }, nowMs);
+      this.#announcer.note({ type: "ejection-overflowed", backend, cause }, nowMs);
     }
   }
 
@@ -457,13 +478,12 @@ export class Pool implements LeaseOwner {
     backend.row.add(COUNTER.ejectionsEnforced, WRITER, 1);
     const untilMs = this.#detector.eject(backend.monitor, cause, nowMs, durationMs);
     this.#state(backend, "detection", "ejected", why, untilMs, nowMs);
-    this.#dueChanged();
+    this.#isDueMoved = true;
   }
 
-  #forgive(nowMs: number): void {
-    if (nowMs < this.#forgiveAtMs) return;
-    this.#forgiveAtMs = Number.POSITIVE_INFINITY;
-    for (const backend of this.#backends.values()) this.#detector.forgive(backend.monitor, nowMs);
+  #return(backend: Backend, why: string, nowMs: number): void {
+    this.#detector.unEject(backend.monitor, nowMs);
+    this.#state(backend, "detection", "active", why, undefined, nowMs);
   }
 
   // ---------------------------------------------------------------- inner workings
@@ -475,6 +495,16 @@ export class Pool implements LeaseOwner {
     return new Lease(this, backend, WRITER, nowMs);
   }
 
+  /** Ends every change: tells of it, wakes whoever calls `tick`, and lets waiters have what became free. */
+  #finish(nowMs: number): void {
+    if (this.#announcer.isPending) this.#announcer.deliver();
+    if (this.#isDueMoved) {
+      this.#isDueMoved = false;
+      this.#onDueChanged?.();
+    }
+    if (this.queue.length > 0) this.#grant(nowMs);
+  }
+
   /** Hands free slots to those who wait, longest wait first. */
   #grant(nowMs: number): void {
     if (this.#isGranting) return;
@@ -484,68 +514,37 @@ export class Pool implements LeaseOwner {
         const backend = this.#balancer.pick(waiter.avoid);
         if (backend === undefined) return;
         this.queue.shift();
-        waiter.granted(this.#take(backend, nowMs));
+        this.#hand(waiter, this.#take(backend, nowMs), nowMs);
       }
     } finally {
       this.#isGranting = false;
     }
   }
 
+  /** A waiter that fails must not take down whoever gave the slot back. */
+  #hand(waiter: Waiter, lease: Lease, nowMs: number): void {
+    try {
+      waiter.granted(lease);
+    } catch (error) {
+      if (lease.isOpen) lease.release("ignored", 0, nowMs);
+      this.invariantBroken(`a waiter failed on its slot: ${String(error)}`);
+    }
+  }
+
   #nextDueMs(): number {
     let due = this.#overrides.nextExpiryMs();
     for (const { monitor, drainUntilMs } of this.#backends.values()) {
-      due = Math.min(due, monitor.ejectedUntilMs ?? due, drainUntilMs ?? due);
-      if (monitor.multiplier > 0 && monitor.ejectedUntilMs === undefined) {
-        this.#forgiveAtMs = Math.min(
-          this.#forgiveAtMs,
-          (monitor.returnedAtMs ?? 0) + this.#detector.options.intervalMs,
-        );
-      }
+      due = Math.min(
+        due,
+        monitor.ejectedUntilMs ?? due,
+        drainUntilMs ?? due,
+        this.#detector.forgivenAtMs(monitor),
+      );
     }
-    return Math.min(due, this.#forgiveAtMs);
-  }
-
-  #dueChanged(): void {
-    this.#onDueChanged?.();
-  }
-
-  #emit(event: PoolEvent, nowMs: number): void {
-    for (const listener of this.#listeners) listener(event, nowMs);
+    return due;
   }
 }
 
 function discoveryFact(endpoint: Endpoint): DiscoveryFact {
   return endpoint.admitted ? "admitted" : "refused";
-}
-
-function overrideOf<Value>(value: Value, terms: OverrideTerms, nowMs: number): Override<Value> {
-  const { origin, owner, reason, ttlMs } = terms;
-  return {
-    value,
-    origin,
-    owner,
-    reason,
-    sinceMs: nowMs,
-    expiresMs: ttlMs === undefined ? undefined : nowMs + ttlMs,
-  };
-}
-
-function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
-  return (
-    a.id === b.id &&
-    a.weight === b.weight &&
-    a.status === b.status &&
-    a.admitted === b.admitted &&
-    a.node === b.node &&
-    a.datacenter === b.datacenter &&
-    a.zone === b.zone &&
-    a.tags.length === b.tags.length &&
-    a.tags.every((tag, index) => tag === b.tags[index]) &&
-    isSameMeta(a.meta, b.meta)
-  );
-}
-
-function isSameMeta(a: Endpoint["meta"], b: Endpoint["meta"]): boolean {
-  const names = Object.keys(a);
-  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name]);
 }

@@ -1,14 +1,19 @@
 /**
- * Request path. Weighted turns: each row's next turn lies `4096 / weight in sixteenths` after its last one on a
- * clock that only serving moves, so that over any stretch each row is served in proportion to its weight,
- * evenly spread (start-time fair queueing; the smoothness of smooth weighted round robin at O(1)).
+ * Request path. Weighted turns: each row's next turn lies `4096 / weight in sixteenths` (its stride) after its
+ * last one, so that rows served in the order of their turns are served in proportion to their weights, evenly
+ * spread (weighted fair queueing; the smoothness of smooth weighted round robin at O(1)).
+ *
+ * Time stands where the row served last began its stride, and never goes back. So a row that is served before
+ * its turn, because those before it were busy or to be avoided, pays with its own next turn and takes none of
+ * the others'; and whoever could not be served for a while comes back with at most as much credit as passes in
+ * one stride of the others.
  */
 export class VirtualClock {
   #turn = new Float64Array(64);
   #stride = new Float64Array(64);
   #now = 0;
 
-  /** A row begins: half a stride from now, so that light rows do not all come last. */
+  /** A row begins: half a stride from now, so that light rows come neither all first nor all last. */
   join(row: number, weight16: number): void {
     this.#reserve(row);
     const stride = strideOf(weight16);
@@ -24,18 +29,19 @@ export class VirtualClock {
     this.#stride[row] = stride;
   }
 
-  /** When the row is due. One that could not be served for a while is due now, without credit for the past. */
+  /** When the row is due: never before now, whatever it missed. */
   turnOf(row: number): number {
     const turn = Math.max(this.#turn[row] as number, this.#now);
     this.#turn[row] = turn;
     return turn;
   }
 
-  /** The row was served: time moves to its turn, and its next one is a stride away. */
+  /** The row was served: its next turn is a stride away. */
   serve(row: number): void {
     const turn = this.turnOf(row);
-    this.#now = turn;
-    this.#turn[row] = turn + (this.#stride[row] as number);
+    const stride = this.#stride[row] as number;
+    this.#now = Math.max(this.#now, turn - stride);
+    this.#turn[row] = turn + stride;
   }
 
   #reserve(row: number): void {

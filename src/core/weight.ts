@@ -23,14 +23,14 @@ export type WeightChange =
 
 /**
  * Weight in sixteenths (HAProxy's eweight): 0 to 4096, at least 1 unless 0 was asked for, so that ten percent
- * of weight 1 still means something.
+ * of weight 1 still means something. What was asked for beyond 256 counts as 256.
  */
 export function weightInSixteenths(discovered: number, change: WeightChange | undefined): number {
   const wanted =
     change === undefined
       ? discovered
       : change.kind === "weight"
-        ? change.weight
+        ? Math.min(change.weight, GREATEST_WEIGHT)
         : Math.min((discovered * change.percent) / 100, GREATEST_WEIGHT);
   return wanted === 0 ? 0 : Math.max(1, Math.round(wanted * 16));
 }

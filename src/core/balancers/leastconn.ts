@@ -73,8 +73,8 @@ export class Leastconn implements Balancer {
 /** HAProxy's `fwlc` key; infinite when the backend is at its limit. */
 export function loadKey(backend: Backend): number {
   const { row } = backend;
-  if (row.isFull) return Number.POSITIVE_INFINITY;
-  const inFlight = row.inFlight;
+  const { inFlight, limit } = row;
+  if (limit > 0 && inFlight >= limit) return Number.POSITIVE_INFINITY;
   if (inFlight === 0) return 0;
   return Math.floor(((inFlight + 1) * GREATEST_WEIGHT16) / row.weight16);
 }

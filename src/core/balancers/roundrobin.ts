@@ -45,8 +45,9 @@ export class RoundRobin implements Balancer {
   }
 
   released(backend: Backend): void {
-    // Only a backend that was at its limit has moved.
-    if (backend.row.limit > 0) this.#file(backend);
+    // Only a backend that has just come off its limit is filed elsewhere.
+    const { row } = backend;
+    if (row.limit > 0 && row.inFlight === row.limit - 1) this.#file(backend);
   }
 
   #file(backend: Backend): void {
