@@ -62,7 +62,9 @@ export function parseSingleBind(input: unknown): Parsed<SocketAddressConfig> {
 export function isExposed(address: SocketAddressConfig): boolean {
   if (address.kind !== "tcp") return false;
   const host = address.host.toLowerCase();
-  return !(host === "localhost" || host === "::1" || /^(::ffff:)?127\./.test(host));
+  if (host === "localhost" || host === "::1") return false;
+  const ipv4 = host.replace(/^::ffff:/, "");
+  return !(isIPv4(ipv4) && ipv4.startsWith("127."));
 }
 
 /** Writes a socket address in the form `parseBind` reads; `::` is written as `[::]`. */

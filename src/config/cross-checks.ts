@@ -4,7 +4,7 @@ import { describe } from "./issues.js";
 import type { SocketAddressConfig } from "./model.js";
 import { asList, formatPath, isMap, type Path, valueAt } from "./path.js";
 import type { Report } from "./report.js";
-import { isOff } from "./schema/field.js";
+import { ADMIN_DEFAULTS } from "./schema/admin.js";
 
 /**
  * The rules between fields that stand apart. They read the tree rather than the schema's result, so that they
@@ -23,15 +23,16 @@ class CrossChecks {
   readonly #tree: unknown;
   readonly #document: ConfigDocument;
   readonly #report: Report;
-  readonly #pools: readonly string[];
+  /** Undefined when `pools` is not a list, which is told already. */
+  readonly #pools: readonly string[] | undefined;
 
   constructor(tree: unknown, document: ConfigDocument, report: Report) {
     this.#tree = tree;
     this.#document = document;
     this.#report = report;
-    this.#pools = asList(valueAt(tree, ["pools"]))
-      .map((pool) => valueAt(pool, ["name"]))
-      .filter((name) => typeof name === "string");
+    const pools = valueAt(tree, ["pools"]) ?? [];
+    const names = asList(pools).map((pool) => valueAt(pool, ["name"]));
+    this.#pools = Array.isArray(pools) ? names.filter((name) => typeof name === "string") : undefined;
   }
 
   checkNames(list: "listeners" | "pools"): void {
@@ -48,18 +49,16 @@ class CrossChecks {
 
   /** No two sockets at one place; a wildcard takes the port of every address. Port 0 never collides. */
   checkBinds(): void {
-    const taken: { readonly address: SocketAddressConfig; readonly path: Path }[] = [];
-    for (const path of this.#bindPaths()) {
-      const parsed = parseBind(this.#at(path));
+    const taken: { readonly address: SocketAddressConfig; readonly by: string }[] = [];
+    for (const { path, text, by } of this.#binds()) {
+      const parsed = parseBind(text);
       if (!parsed.ok) continue;
       const clash = parsed.value.flatMap((address) =>
-        taken.filter((other) => collides(address, other.address)).map((other) => ({ address, other })),
+        taken.filter((other) => collides(address, other.address)).map((other) => ({ address, by: other.by })),
       )[0];
-      if (clash === undefined) taken.push(...parsed.value.map((address) => ({ address, path })));
-      else {
-        const both = formatBind(clash.address);
-        this.#expect(path, `an address that is free; ${both} is taken by ${this.#whereIs(clash.other.path)}`);
-      }
+      if (clash === undefined) taken.push(...parsed.value.map((address) => ({ address, by })));
+      else
+        this.#expect(path, `an address that is free; ${formatBind(clash.address)} is taken by ${clash.by}`);
     }
   }
 
@@ -109,27 +108,33 @@ class CrossChecks {
 
   #checkPool(path: Path): void {
     const name = this.#at(path);
-    if (typeof name !== "string" || this.#pools.includes(name)) return;
+    if (typeof name !== "string" || this.#pools === undefined || this.#pools.includes(name)) return;
     const known = this.#pools.slice(0, 10).join(", ");
     const expected =
       known === "" ? "the name of a pool, and there are none" : `the name of a pool (${known})`;
     this.#expect(path, expected, this.#pools);
   }
 
-  /** Every scalar that names a socket to open, listeners first. */
-  #bindPaths(): readonly Path[] {
-    const paths: Path[] = [];
-    const add = (path: Path) => paths.push(isMap(this.#at(path)) ? [...path, "address"] : path);
+  /** Every scalar that names a socket to open; admin first, so that a listener is told of the clash. */
+  #binds(): readonly { readonly path: Path; readonly text: unknown; readonly by: string }[] {
+    const binds: { readonly path: Path; readonly text: unknown; readonly by: string }[] = [];
+    const add = (at: Path, byDefault?: string) => {
+      const path = isMap(this.#at(at)) ? [...at, "address"] : at;
+      const text = this.#at(path);
+      if (text !== undefined) binds.push({ path, text, by: this.#whereIs(path) });
+      else if (byDefault !== undefined)
+        binds.push({ path, text: byDefault, by: `${formatPath(path)} by default` });
+    };
+    add(["admin", "grpc"], ADMIN_DEFAULTS.grpc);
+    add(["admin", "http"], ADMIN_DEFAULTS.http);
+    add(["admin", "probe"]);
     for (const index of asList(this.#at(["listeners"])).keys()) {
       const bind: Path = ["listeners", index, "bind"];
       const entries = this.#at(bind);
       if (!Array.isArray(entries)) add(bind);
       else for (const entry of entries.keys()) add([...bind, entry]);
     }
-    for (const part of ["grpc", "http", "probe"]) {
-      if (!isOff(this.#at(["admin", part]))) add(["admin", part]);
-    }
-    return paths;
+    return binds;
   }
 
   #at(path: Path): unknown {

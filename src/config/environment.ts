@@ -19,7 +19,8 @@ export function substitute(text: string, env: Environment): Substitution {
       faults.push(`found ${JSON.stringify(written)}, expected \${NAME}, or $\${ for a literal \${`);
       return written;
     }
-    const value = env[name];
+    // A name such as toString must not be found on the object's prototype.
+    const value = Object.hasOwn(env, name) ? env[name] : undefined;
     if (value === undefined) faults.push(`the environment variable ${name} is not set`);
     return value ?? written;
   });

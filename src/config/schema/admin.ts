@@ -2,7 +2,10 @@ import { z } from "zod";
 import { isExposed, parseSingleBind } from "../address.js";
 import type { SocketAddressConfig } from "../model.js";
 import { accept, type Parsed, refuse } from "../parsed.js";
-import { filePath, flag, isOff, scalar, strictMap } from "./field.js";
+import { filePath, flag, isAnyMap, isOff, scalar, strictMap } from "./field.js";
+
+/** Where the admin addresses are when the file says nothing. */
+export const ADMIN_DEFAULTS = { grpc: "127.0.0.1:7070", http: "127.0.0.1:7080" } as const;
 
 const GRPC_EXPOSED =
   "a loopback address or a unix socket; elsewhere the API needs { address, tls, tokenFile }, or insecure: true";
@@ -35,7 +38,7 @@ const grpcObjectSchema = strictMap({
 }).refine((grpc) => grpc.insecure === true || !isExposedValue(grpc.address) || isGuarded(grpc), {
   path: ["address"],
   error: GRPC_EXPOSED,
-  when: ({ value }) => typeof value === "object" && value !== null,
+  when: isAnyMap,
 });
 
 const httpObjectSchema = strictMap({
@@ -46,18 +49,18 @@ const httpObjectSchema = strictMap({
 }).refine((http) => http.insecure === true || !isExposedValue(http.address), {
   path: ["address"],
   error: HTTP_EXPOSED,
-  when: ({ value }) => typeof value === "object" && value !== null,
+  when: isAnyMap,
 });
 
 /** `admin`: the gRPC API, the HTTP side for metrics and health, and the probe address. */
 export const adminSchema = strictMap({
   grpc: z
     .union([addressOrOff("An address, or off.", GRPC_EXPOSED), grpcObjectSchema])
-    .prefault("127.0.0.1:7070")
+    .prefault(ADMIN_DEFAULTS.grpc)
     .describe("The gRPC admin API: host:port, unix:/path, { address, tls, tokenFile, insecure } or off."),
   http: z
     .union([addressOrOff("An address, or off.", HTTP_EXPOSED), httpObjectSchema])
-    .prefault("127.0.0.1:7080")
+    .prefault(ADMIN_DEFAULTS.http)
     .describe(
       "/metrics, /healthz and /readyz for this host: host:port, unix:/path, { address, insecure } or off.",
     ),

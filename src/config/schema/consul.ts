@@ -1,5 +1,5 @@
 import { accept, type Parsed, refuse } from "../parsed.js";
-import { duration, filePath, flag, scalar, strictMap, text } from "./field.js";
+import { duration, filePath, flag, isAnyMap, scalar, strictMap, text } from "./field.js";
 
 const ADDRESS_EXPECTED = "http://host:port, https://host:port or unix:///path";
 
@@ -39,10 +39,12 @@ export const consulSchema = strictMap({
     .refine((tls) => tls.cert === undefined || tls.key !== undefined, {
       path: ["key"],
       error: "the key that belongs to cert",
+      when: isAnyMap,
     })
     .refine((tls) => tls.key === undefined || tls.cert !== undefined, {
       path: ["cert"],
       error: "the certificate that belongs to key",
+      when: isAnyMap,
     })
     .prefault({})
     .describe("TLS towards the agent, used when the address begins with https."),

@@ -147,6 +147,11 @@ export function isOn(input: unknown): boolean {
   return input === "on" || input === true || input === "true";
 }
 
+/** `when` of a rule between the fields of a map: it also speaks when single fields have faults. */
+export function isAnyMap({ value }: { readonly value: unknown }): boolean {
+  return typeof value === "object" && value !== null;
+}
+
 /** A rule between fields also runs over maps with other faults, so either may be anything. */
 export function isAbove(a: unknown, b: unknown): boolean {
   return typeof a === "number" && typeof b === "number" && a > b;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { accept, refuse } from "../parsed.js";
-import { duration, integer, isAbove, isOff, scalar, strictMap, text } from "./field.js";
+import { duration, integer, isAbove, isAnyMap, isOff, scalar, strictMap, text } from "./field.js";
 
 const DEFAULT_TIMEOUT_MS = 1_000;
 
@@ -52,7 +52,7 @@ export const healthCheckSchema = z.union([
     .refine(({ timeout, interval }) => !isAbove(timeout, interval), {
       path: ["timeout"],
       error: "at most the interval",
-      when: ({ value }) => typeof value === "object" && value !== null,
+      when: isAnyMap,
     })
     .transform(({ timeout, ...check }) => ({
       ...check,

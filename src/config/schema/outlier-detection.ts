@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { accept, refuse } from "../parsed.js";
-import { duration, integer, isAbove, isOff, isOn, scalar, strictMap } from "./field.js";
+import { duration, integer, isAbove, isAnyMap, isOff, isOn, scalar, strictMap } from "./field.js";
 
 const DEFAULT_MAX_EJECTION_MS = 300_000;
 
@@ -34,7 +34,7 @@ const outlierDetectionMap = strictMap({
   .refine(({ baseEjectionTime, maxEjectionTime }) => !isAbove(baseEjectionTime, maxEjectionTime), {
     path: ["maxEjectionTime"],
     error: "at least baseEjectionTime",
-    when: ({ value }) => typeof value === "object" && value !== null,
+    when: isAnyMap,
   })
   .transform(({ maxEjectionTime, ...detection }) => ({
     ...detection,

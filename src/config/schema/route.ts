@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import { z } from "zod";
 import { accept, type Parsed, refuse } from "../parsed.js";
-import { duration, integer, list, scalar, strictMap, text } from "./field.js";
+import { duration, integer, isAnyMap, list, scalar, strictMap, text } from "./field.js";
 
 /** Name of a field or a method: RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
@@ -61,14 +61,16 @@ export const routeSchema = strictMap({
     .refine((match) => match.path === undefined || match.pathPrefix === undefined, {
       path: ["pathPrefix"],
       error: "either path or pathPrefix",
-      when: ({ value }) => typeof value === "object" && value !== null,
+      when: isAnyMap,
     })
     .prefault({})
     .describe("All that is given must match; nothing given matches every request."),
   pool: nameField("The pool; or use pools.").optional(),
   pools: list(weightedPoolSchema)
     .min(1, { error: "at least one pool" })
-    .refine((pools) => pools.some(({ weight }) => weight > 0), { error: "at least one weight above 0" })
+    .refine((pools) => pools.length === 0 || pools.some(({ weight }) => weight > 0), {
+      error: "at least one weight above 0",
+    })
     .optional()
     .describe("Several pools that share the traffic by weight."),
   timeouts: strictMap({

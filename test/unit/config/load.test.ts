@@ -1,0 +1,594 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what the file substitutes is written so.
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { Environment } from "../../../src/config/environment.js";
+import { type ConfigOverrides, loadConfig, parseConfig } from "../../../src/config/load.js";
+import type { Config } from "../../../src/config/model.js";
+import { formatProblem } from "../../../src/config/problem.js";
+
+const MINIMAL = `
+listeners: [{ name: front, bind: ":8080", pool: web }]
+pools: [{ name: web, discovery: { type: consul, service: web } }]
+`;
+
+function read(text: string, env: Environment = {}, overrides: ConfigOverrides = {}): Config {
+  const result = parseConfig(text, { file: "f.yaml", env, overrides });
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join("\n"));
+  return result.config;
+}
+
+function problemsOf(text: string, env: Environment = {}, overrides: ConfigOverrides = {}): readonly string[] {
+  const result = parseConfig(text, { file: "f.yaml", env, overrides });
+  return result.ok ? [] : result.problems.map(formatProblem);
+}
+
+function warningsOf(text: string): readonly string[] {
+  const result = parseConfig(text, { file: "f.yaml", env: {} });
+  return result.ok ? result.warnings.map(({ path, message }) => `${path}: ${message}`) : ["not good"];
+}
+
+describe("a minimal file", () => {
+  it("gets every default", () => {
+    expect(read(MINIMAL)).toEqual({
+      log: { level: "info", access: { format: "json", to: { kind: "stdout" } } },
+      maxConnections: 10_000,
+      shutdown: { graceMs: 2_000, deadlineMs: 30_000 },
+      trustedNetworks: [],
+      startDeadlineMs: 10_000,
+      consul: {
+        address: "http://127.0.0.1:8500",
+        token: undefined,
+        tokenFile: undefined,
+        datacenter: undefined,
+        namespace: undefined,
+        partition: undefined,
+        tls: {
+          caFile: undefined,
+          certFile: undefined,
+          keyFile: undefined,
+          serverName: undefined,
+          verify: true,
+        },
+        auth: undefined,
+        waitMs: 60_000,
+        emptyGraceMs: 10_000,
+        coalesceMs: 50,
+      },
+      admin: {
+        grpc: {
+          address: { kind: "tcp", host: "127.0.0.1", port: 7070 },
+          tls: undefined,
+          tokenFile: undefined,
+          insecure: false,
+        },
+        http: { kind: "tcp", host: "127.0.0.1", port: 7080 },
+        probe: undefined,
+      },
+      listeners: [
+        {
+          name: "front",
+          bind: [{ kind: "tcp", host: "::", port: 8080 }],
+          protocol: "http",
+          direction: "outbound",
+          timeouts: { clientMs: 30_000, httpRequestMs: 10_000, httpKeepAliveMs: 60_000 },
+          limits: {
+            maxConnections: 4_096,
+            maxConnectionsPerAddress: 0,
+            maxHeadBytes: 16_384,
+            maxHeaders: 128,
+          },
+          pool: "web",
+          routes: [],
+        },
+      ],
+      pools: [
+        {
+          name: "web",
+          discovery: {
+            type: "consul",
+            service: "web",
+            tags: [],
+            minStatus: "warning",
+            datacenter: undefined,
+            namespace: undefined,
+            partition: undefined,
+            filter: undefined,
+            resolve: "all",
+          },
+          balance: { algorithm: "leastconn", idle: "weighted" },
+          timeouts: {
+            connectMs: 5_000,
+            serverMs: 30_000,
+            queueMs: 5_000,
+            tunnelMs: 3_600_000,
+            requestTotalMs: 0,
+            upstreamIdleMs: 60_000,
+          },
+          retries: { max: 3, redispatch: true },
+          reuse: { mode: "safe", safeForMs: 1_000 },
+          healthCheck: undefined,
+          outlierDetection: {
+            consecutive5xx: 5,
+            consecutiveGatewayFailure: 0,
+            consecutiveConnectFailure: 5,
+            intervalMs: 10_000,
+            baseEjectionTimeMs: 30_000,
+            maxEjectionTimeMs: 300_000,
+            maxEjectionPercent: 50,
+          },
+          limits: { maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
+          drainDeadlineMs: 30_000,
+        },
+      ],
+    });
+  });
+
+  it("comes out frozen to the last leaf", () => {
+    const visit = (value: unknown): void => {
+      if (typeof value !== "object" || value === null) return;
+      expect(Object.isFrozen(value)).toBe(true);
+      for (const inner of Object.values(value)) visit(inner);
+    };
+    visit(read(MINIMAL));
+  });
+});
+
+describe("a pool", () => {
+  const pool = (text: string, defaults = "{}") =>
+    read(`
+defaults: { pool: ${defaults} }
+listeners: [{ name: front, bind: ":8080", pool: web }]
+pools: [{ name: web, discovery: { type: static, endpoints: ["a:1"] }, ${text} }]`).pools[0];
+
+  it.each([
+    ["balance: roundrobin", { algorithm: "roundrobin" }],
+    ["balance: random", { algorithm: "random", draws: 2 }],
+    ["balance: { algorithm: random, draws: 3 }", { algorithm: "random", draws: 3 }],
+    ["balance: { algorithm: leastconn, idle: haproxy }", { algorithm: "leastconn", idle: "haproxy" }],
+  ])("with %s balances so", (text, balance) => {
+    expect(pool(text)?.balance).toEqual(balance);
+  });
+
+  it.each([
+    ["healthCheck: off", undefined],
+    ["healthCheck: { type: tcp }", { type: "tcp", intervalMs: 2_000, timeoutMs: 1_000, fall: 3, rise: 2 }],
+    [
+      "healthCheck: { type: tcp, interval: 500ms }",
+      { type: "tcp", intervalMs: 500, timeoutMs: 500, fall: 3, rise: 2 },
+    ],
+    [
+      "healthCheck: { type: http, timeout: 2s }",
+      {
+        type: "http",
+        method: "GET",
+        path: "/",
+        host: undefined,
+        intervalMs: 2_000,
+        timeoutMs: 2_000,
+        fall: 3,
+        rise: 2,
+      },
+    ],
+  ])("with %s is checked so", (text, healthCheck) => {
+    expect(pool(text)?.healthCheck).toEqual(healthCheck);
+  });
+
+  it.each(["off", "false"])("with outlierDetection: %s ejects nothing", (word) => {
+    expect(pool(`outlierDetection: ${word}`)?.outlierDetection).toBeUndefined();
+  });
+
+  it("has a longest ejection that is no shorter than the first one", () => {
+    expect(pool("outlierDetection: { baseEjectionTime: 400s }")?.outlierDetection?.maxEjectionTimeMs).toBe(
+      400_000,
+    );
+  });
+
+  it("merges maps of the defaults and replaces everything else", () => {
+    const result = pool(
+      "timeouts: { server: 1s }",
+      "{ timeouts: { server: 9s, connect: 2s }, balance: random }",
+    );
+    expect(result?.timeouts).toMatchObject({ serverMs: 1_000, connectMs: 2_000, queueMs: 5_000 });
+    expect(result?.balance).toEqual({ algorithm: "random", draws: 2 });
+  });
+
+  it("takes nothing from a default of another kind", () => {
+    expect(
+      pool("healthCheck: { type: tcp }", "{ healthCheck: { type: http, path: /x } }")?.healthCheck?.type,
+    ).toBe("tcp");
+  });
+
+  it("completes a health check from the defaults", () => {
+    const healthCheck = pool(
+      "healthCheck: { fall: 9 }",
+      "{ healthCheck: { type: http, path: /x } }",
+    )?.healthCheck;
+    expect(healthCheck).toMatchObject({ type: "http", path: "/x", fall: 9 });
+  });
+
+  it("takes the defaults' thresholds when it only says on", () => {
+    const detection = pool(
+      "outlierDetection: on",
+      "{ outlierDetection: { consecutive5xx: 9 } }",
+    )?.outlierDetection;
+    expect(detection?.consecutive5xx).toBe(9);
+  });
+
+  it("reads static endpoints in both forms", () => {
+    const { pools } = read(`
+listeners: [{ name: front, bind: ":8080", pool: web }]
+pools:
+  - name: web
+    discovery:
+      type: static
+      endpoints: ["10.0.0.2:80", { address: "[::1]:81", id: a, weight: 0, tags: [x], meta: { zone: b } }]`);
+    expect(pools[0]?.discovery).toEqual({
+      type: "static",
+      resolve: "all",
+      endpoints: [
+        { id: undefined, host: "10.0.0.2", port: 80, weight: 1, tags: [], meta: {} },
+        { id: "a", host: "::1", port: 81, weight: 0, tags: ["x"], meta: { zone: "b" } },
+      ],
+    });
+  });
+});
+
+describe("outlier detection of a pool that says nothing of it", () => {
+  const isOn = (listeners: string) =>
+    read(`
+listeners: [${listeners}]
+pools: [{ name: web, discovery: { type: file, path: e } }, { name: api, discovery: { type: file, path: e } }]`)
+      .pools[0]?.outlierDetection !== undefined;
+
+  it.each([
+    ["{ name: a, bind: ':1', pool: web }", true],
+    ["{ name: a, bind: ':1', pool: web, direction: inbound }", false],
+    [
+      "{ name: a, bind: ':1', direction: inbound, routes: [{ pools: [{ pool: api }, { pool: web }] }] }",
+      false,
+    ],
+    ["{ name: a, bind: ':1', pool: web, direction: inbound }, { name: b, bind: ':2', pool: web }", true],
+    ["{ name: a, bind: ':1', pool: api, direction: inbound }", true],
+  ])("with the listeners %s is on: %s", (listeners, on) => {
+    expect(isOn(listeners)).toBe(on);
+  });
+});
+
+describe("a listener", () => {
+  it("reads every form of bind", () => {
+    const { listeners } = read(`
+listeners:
+  - name: front
+    bind: ["127.0.0.1:60000-60001", { address: "unix:/run/a.sock", mode: "0660" }, "[::1]:1", { address: "fd:3" }]
+  - { name: back, bind: { address: "127.0.0.1:0" } }
+  - { name: side, bind: "127.0.0.1:0" }`);
+    expect(listeners.map(({ bind }) => bind)).toEqual([
+      [
+        { kind: "tcp", host: "127.0.0.1", port: 60_000 },
+        { kind: "tcp", host: "127.0.0.1", port: 60_001 },
+        { kind: "unix", path: "/run/a.sock", mode: 0o660 },
+        { kind: "tcp", host: "::1", port: 1 },
+        { kind: "fd", fd: 3 },
+      ],
+      [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
+      [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
+    ]);
+  });
+
+  it("folds what is matched without regard to case", () => {
+    const { listeners } = read(`
+listeners:
+  - name: front
+    bind: ":1"
+    routes:
+      - match: { host: "*.API.Local", pathPrefix: /v1/, method: GET, headers: { X-Canary: "Yes" } }
+        pools: [{ pool: web, weight: 90 }, { pool: web }]
+        timeouts: { requestTotal: 2s, server: 0s }
+        retries: { max: 0 }
+      - { match: { path: /A/ }, pool: web }
+pools: [{ name: web, discovery: { type: file, path: e } }]`);
+    expect(listeners[0]?.routes).toEqual([
+      {
+        match: {
+          host: "*.api.local",
+          path: undefined,
+          pathPrefix: "/v1",
+          method: "GET",
+          headers: [{ name: "x-canary", value: "Yes" }],
+        },
+        pools: [
+          { pool: "web", weight: 90 },
+          { pool: "web", weight: 1 },
+        ],
+        timeouts: { requestTotalMs: 2_000, serverMs: 0 },
+        retries: { max: 0 },
+      },
+      {
+        match: { host: undefined, path: "/A/", pathPrefix: undefined, method: undefined, headers: [] },
+        pools: [{ pool: "web", weight: 1 }],
+        timeouts: { requestTotalMs: undefined, serverMs: undefined },
+        retries: { max: undefined },
+      },
+    ]);
+  });
+});
+
+describe("two sockets at one place", () => {
+  const clash = (...binds: readonly string[]) =>
+    problemsOf(
+      `listeners:\n${binds.map((bind, index) => `  - { name: l${index}, bind: "${bind}", pool: web }`).join("\n")}
+pools: [{ name: web, discovery: { type: file, path: e } }]`,
+    ).length;
+
+  it.each([
+    [["127.0.0.1:1", "127.0.0.1:1"], 1],
+    [["127.0.0.1:1-3", "127.0.0.1:3-4"], 1],
+    [[":1", "127.0.0.1:1"], 1],
+    [["0.0.0.0:1", "127.0.0.1:1"], 1],
+    [["0.0.0.0:1", "[::1]:1"], 0],
+    [["127.0.0.1:7080", ":7070"], 2],
+    [["unix:/a", "unix:/a"], 1],
+    [["fd:3", "fd:3"], 1],
+    [["127.0.0.1:1", "127.0.0.2:1"], 0],
+    [["127.0.0.1:0", "127.0.0.1:0"], 0],
+    [["unix:/a", "unix:/b"], 0],
+  ])("%j: %d problems", (binds, count) => {
+    expect(clash(...binds)).toBe(count);
+  });
+});
+
+describe("the admin addresses", () => {
+  const admin = (text: string) => read(`${MINIMAL}\nadmin: ${text}`).admin;
+
+  it("can be switched off", () => {
+    expect(admin("{ grpc: off, http: false, probe: off }")).toEqual({
+      grpc: undefined,
+      http: undefined,
+      probe: undefined,
+    });
+  });
+
+  it("can be unix sockets", () => {
+    expect(admin('{ http: "unix:/run/a.sock" }').http).toEqual({
+      kind: "unix",
+      path: "/run/a.sock",
+      mode: undefined,
+    });
+  });
+
+  it("can be reached from outside with TLS and a token, or on demand", () => {
+    const guarded = admin(
+      '{ grpc: { address: ":7070", tls: { cert: c, key: k, clientCa: ca }, tokenFile: t } }',
+    ).grpc;
+    expect(guarded).toMatchObject({
+      tls: { certFile: "c", keyFile: "k", clientCaFile: "ca" },
+      tokenFile: "t",
+      insecure: false,
+    });
+    expect(admin('{ grpc: { address: ":7070", insecure: true } }').grpc?.insecure).toBe(true);
+    expect(admin('{ http: { address: ":7080", insecure: true } }').http).toEqual({
+      kind: "tcp",
+      host: "::",
+      port: 7080,
+    });
+  });
+
+  it("may be exposed for the probe", () => {
+    expect(admin("{ probe: 0.0.0.0:7081 }").probe).toEqual({ kind: "tcp", host: "0.0.0.0", port: 7081 });
+  });
+});
+
+describe("the environment in the file", () => {
+  it("fills in strings, numbers, switches and addresses", () => {
+    const env = { PORT: "81", MAX: "7", LEVEL: "debug", REDISPATCH: "false", WAIT: "3s" };
+    const config = read(
+      `
+log: { level: "\${LEVEL}" }
+limits: { maxConnections: "\${MAX}" }
+startDeadline: \${WAIT}
+listeners: [{ name: front, bind: "127.0.0.1:\${PORT}", pool: web }]
+pools: [{ name: web, discovery: { type: file, path: "$\${a}" }, retries: { redispatch: "\${REDISPATCH}" } }]`,
+      env,
+    );
+    expect(config).toMatchObject({
+      log: { level: "debug" },
+      maxConnections: 7,
+      startDeadlineMs: 3_000,
+      listeners: [{ bind: [{ port: 81 }] }],
+      pools: [{ discovery: { path: "${a}" }, retries: { redispatch: false } }],
+    });
+  });
+
+  it("cannot add YAML", () => {
+    const text = "listeners: [{ name: front, bind: ':1' }]\nlog: { access: { to: '${TO}' } }";
+    expect(read(text, { TO: "file:a, level: debug }\nx: [" }).log.access.to).toEqual({
+      kind: "file",
+      path: "a, level: debug }\nx: [",
+    });
+  });
+
+  it("is named when it lacks a variable, once, with the line", () => {
+    expect(problemsOf("listeners:\n  - { name: a, bind: '${WHERE}' }")).toEqual([
+      "f.yaml:2:22 listeners[0].bind: the environment variable WHERE is not set\n" +
+        "    2 |   - { name: a, bind: '${WHERE}' }\n" +
+        "      |                      ^",
+    ]);
+  });
+
+  it("is named when it gives a bad value", () => {
+    expect(
+      problemsOf("listeners: [{ name: a, bind: ':1' }]\nstartDeadline: ${WAIT}", { WAIT: "soon" })[0],
+    ).toContain('found "soon" (from ${WAIT}), expected a duration');
+  });
+});
+
+describe("the command line", () => {
+  it("wins over the file", () => {
+    const config = read(
+      `${MINIMAL}\nlog: { level: warn }\nadmin: { grpc: "127.0.0.1:1" }`,
+      {},
+      {
+        logLevel: "debug",
+        adminGrpc: "unix:/a",
+        adminHttp: "off",
+      },
+    );
+    expect(config.log.level).toBe("debug");
+    expect(config.admin).toMatchObject({ grpc: { address: { kind: "unix", path: "/a" } }, http: undefined });
+  });
+
+  it("replaces the address alone where the file has TLS and a token", () => {
+    const text = `${MINIMAL}\nadmin: { grpc: { address: "127.0.0.1:1", tls: { cert: c, key: k }, tokenFile: t } }`;
+    expect(read(text, {}, { adminGrpc: "0.0.0.0:2" }).admin.grpc).toMatchObject({
+      address: { port: 2 },
+      tokenFile: "t",
+    });
+    expect(read(text, {}, { adminGrpc: "off" }).admin.grpc).toBeUndefined();
+  });
+
+  it("is named when it is wrong", () => {
+    expect(problemsOf(MINIMAL, {}, { logLevel: "wran", adminHttp: "0.0.0.0:1" })).toEqual([
+      'command line --log-level: found "wran", expected trace, debug, info, warn, error or silent; did you mean warn?',
+      expect.stringContaining('command line --admin-http: found "0.0.0.0:1", expected a loopback address'),
+    ]);
+  });
+});
+
+describe("a bad file", () => {
+  it("is told in full, as the golden file has it", async () => {
+    const text = readFileSync(new URL("golden/many-problems.yaml", import.meta.url), "utf8");
+    const told = problemsOf(text).join("\n");
+    await expect(`${told}\n`).toMatchFileSnapshot("golden/many-problems.txt");
+  });
+
+  it.each([
+    ["", "f.yaml:1:1: found an empty file, expected a map with listeners and pools"],
+    ["[]", "found a list, expected a map"],
+    ["hello", "found text, expected a map"],
+    ["a: 1\na: 2", "f.yaml:2:1: not valid YAML: map keys must be unique"],
+    ["a:\n\t- b", "tabs are not allowed as indentation"],
+    ["a: !tag b", "unresolved tag"],
+    ["a: [1", "not valid YAML"],
+    ["a: b\n---\na: c", "multiple documents"],
+    ["limits: { maxQueue: ${A} }", 'inside { } and [ ] write "${NAME}" in quotes'],
+    ["[".repeat(50_000), "nests deeper than 64 levels"],
+    [`${"[".repeat(70)}${"]".repeat(70)}`, "nests deeper than 64 levels"],
+    [
+      "a: &a [1,1,1,1]\nb: &b [*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c]",
+      "Excessive alias count",
+    ],
+    [`a: ${"x".repeat(4 * 1024 * 1024)}`, "the file is too long"],
+  ])("such as %.40j is told, not thrown", (text, part) => {
+    const problems = problemsOf(text);
+    expect(problems.length).toBe(1);
+    expect(problems[0]).toContain(part);
+  });
+
+  it("is not confused by keys that objects have of themselves", () => {
+    const problems = problemsOf(
+      `${MINIMAL}\n__proto__: { log: { level: debug } }\nconstructor: 1\ndefaults: { pool: { __proto__: { reuse: x } } }`,
+    );
+    expect(problems.map((problem) => problem.split(",")[0])).toEqual([
+      "f.yaml:5:1 __proto__: unknown key",
+      "f.yaml:6:1 constructor: unknown key",
+      "f.yaml:7:21 defaults.pool.__proto__: unknown key",
+    ]);
+  });
+
+  it("tells a fault of the defaults once, where it stands", () => {
+    const problems = problemsOf(`
+defaults: { pool: { reuse: allways } }
+listeners: [{ name: a, bind: ":1", pool: web }]
+pools: [{ name: web, discovery: { type: file, path: e } }, { name: api, discovery: { type: file, path: e } }]`);
+    expect(problems).toEqual([expect.stringContaining("f.yaml:2:28 defaults.pool.reuse: found")]);
+  });
+
+  it("is told with at most 200 problems", () => {
+    expect(problemsOf(Array.from({ length: 300 }, (_, index) => `key${index}: 1`).join("\n"))).toHaveLength(
+      200,
+    );
+  });
+
+  it("points into a long line", () => {
+    const problem = problemsOf(`listeners: [{ name: a, bind: ":1"${" ".repeat(200)}, bnid: 1 }]`)[0] ?? "";
+    const [, excerpt = "", mark = ""] = problem.split("\n");
+    expect(excerpt.slice(mark.indexOf("^")).startsWith("bnid")).toBe(true);
+    expect(excerpt.length).toBeLessThan(130);
+  });
+});
+
+describe("secrets", () => {
+  const tokens = (text: string, env: Environment = {}) => JSON.stringify(problemsOf(text, env));
+
+  it.each([
+    'consul: { token: ["s3cret"] }',
+    'consul: { auth: { user: "s3cret" } }',
+    "consul:\n  token:\n    - s3cret\n    - b",
+    'consul: { tokn: "s3cret" }',
+    'consul: { address: "http://me:s3cret@127.0.0.1:8500" }',
+    'consul: { bad: 1, token: "s3cret" }',
+  ])("do not show when %j is refused", (text) => {
+    const told = tokens(`${MINIMAL}\n${text}`);
+    expect(told).toContain("consul.");
+    expect(told).not.toContain("s3cret");
+  });
+
+  it("do not show when the configuration is printed, and are there when read", () => {
+    const config = read(MINIMAL, { CONSUL_HTTP_TOKEN: "s3cret", CONSUL_HTTP_AUTH: "me:s3cret" });
+    expect(config.consul).toMatchObject({ token: "s3cret", auth: "me:s3cret" });
+    expect({ ...config.consul }.token).toBe("s3cret");
+    for (const printed of [
+      JSON.stringify(config),
+      inspect(config, { depth: 9 }),
+      `${JSON.stringify(config.consul)}`,
+    ]) {
+      expect(printed).toContain("***");
+      expect(printed).not.toContain("s3cret");
+    }
+  });
+});
+
+describe("warnings", () => {
+  it.each([
+    [MINIMAL, []],
+    [
+      "listeners: [{ name: a, bind: ':1' }]\npools: [{ name: web, discovery: { type: file, path: e } }]",
+      [
+        "listeners[0]: no pool and no routes: every request is answered with 404",
+        "pools[0].name: no listener uses the pool web",
+      ],
+    ],
+    [
+      "listeners: [{ name: a, bind: ':1', routes: [{ pool: web }, { match: { path: /a }, pool: web }] }]\n" +
+        "pools: [{ name: web, discovery: { type: file, path: e } }]",
+      ["listeners[0].routes[1]: never reached: routes[0] before it matches every request"],
+    ],
+  ])("of %j", (text, warnings) => {
+    expect(warningsOf(text)).toEqual(warnings);
+  });
+});
+
+describe("loadConfig", () => {
+  it("reads a file and names it in problems", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "pilotfish-config-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const good = join(folder, "good.yaml");
+    await writeFile(good, MINIMAL);
+    expect(await loadConfig(good, { env: {} })).toMatchObject({ ok: true, warnings: [] });
+    await writeFile(good, "x: 1");
+    expect(await loadConfig(good, { env: {} })).toMatchObject({
+      ok: false,
+      problems: [{ file: good, line: 1 }, {}],
+    });
+    expect(await loadConfig(folder, { env: {} })).toMatchObject({
+      problems: [{ message: "is a directory, expected a file" }],
+    });
+    expect(await loadConfig(join(folder, "no.yaml"), { env: {} })).toMatchObject({
+      problems: [{ message: "no such file" }],
+    });
+  });
+});

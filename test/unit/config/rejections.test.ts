@@ -1,0 +1,287 @@
+import { describe, expect, it } from "vitest";
+import { configJsonSchema } from "../../../src/config/json-schema.js";
+import { parseConfig } from "../../../src/config/load.js";
+import { formatPath, isMap, type Path } from "../../../src/config/path.js";
+
+/** A file in which every kind of part stands somewhere, so that any field can be broken in its place. */
+const BASE = {
+  consul: { tls: { cert: "c", key: "k" } },
+  admin: {
+    grpc: { address: "127.0.0.1:7070", tls: { cert: "c", key: "k" } },
+    http: { address: "127.0.0.1:7080" },
+  },
+  listeners: [
+    {
+      name: "front",
+      bind: [{ address: "unix:/run/a.sock" }],
+      pool: "web",
+      routes: [{ match: { headers: {} }, pools: [{ pool: "web" }] }, { pool: "web" }],
+    },
+  ],
+  pools: [
+    {
+      name: "web",
+      discovery: { type: "consul", service: "web" },
+      balance: { algorithm: "leastconn" },
+      healthCheck: { type: "http" },
+      outlierDetection: {},
+    },
+    {
+      name: "fixed",
+      discovery: { type: "static", endpoints: ["a:80", { address: "b:80", meta: {} }] },
+      balance: { algorithm: "random" },
+    },
+    { name: "file", discovery: { type: "file", path: "e.yaml" } },
+  ],
+};
+
+const DURATION = "a duration with its unit";
+const L = ["listeners", 0] as const;
+const R = [...L, "routes", 0] as const;
+const P = ["pools", 0] as const;
+const G = ["admin", "grpc"] as const;
+const C = ["consul"] as const;
+
+/** A field, a value it must not take, and a part of what must be said. `undefined` takes the field away. */
+const CASES: readonly (readonly [Path, unknown, string])[] = [
+  [["version"], 2, "found 2, expected 1"],
+  [["threads"], 0, "found 0, expected 1"],
+  [["log", "level"], "loud", 'found "loud", expected trace, debug, info, warn, error or silent'],
+  [["log", "access", "format"], "xml", 'found "xml", expected json, haproxy or off'],
+  [["log", "access", "to"], "pipe", "expected stdout, stderr or file:PATH"],
+  [["log", "access", "to"], "file:", "expected stdout, stderr or file:PATH"],
+  [["limits", "maxConnections"], 0, "expected a whole number from 1 to 1000000"],
+  [["shutdown", "grace"], 2, "such as 2s or 2ms"],
+  [["shutdown", "deadline"], "long", DURATION],
+  [["trustedNetworks"], "10.0.0.0/8", 'found "10.0.0.0/8", expected a list'],
+  [["trustedNetworks", 0], "10.0.0.0/40", "at most /32"],
+  [["startDeadline"], -1, DURATION],
+  [[...C, "address"], "ftp://x", "expected http://host:port"],
+  [[...C, "address"], "http://127.0.0.1:8500/v1", "without a path"],
+  [[...C, "token"], "", "found a value that is not shown, expected an ACL token"],
+  [[...C, "tokenFile"], 1, "expected the path of a file"],
+  [[...C, "auth"], [], "found a value that is not shown, expected user:password"],
+  [[...C, "datacenter"], "", "the name of a datacenter"],
+  [[...C, "namespace"], {}, "the name of a namespace"],
+  [[...C, "partition"], "", "the name of a partition"],
+  [[...C, "tls", "ca"], "", "the path of a file"],
+  [[...C, "tls"], { cert: "c" }, "consul.tls.key: missing, expected the key that belongs to cert"],
+  [[...C, "tls"], { key: "k" }, "consul.tls.cert: missing, expected the certificate that belongs to key"],
+  [[...C, "tls", "cert"], 1, "the path of a file"],
+  [[...C, "tls", "key"], 1, "the path of a file"],
+  [[...C, "tls", "serverName"], "", "a host name"],
+  [[...C, "tls", "verify"], "no", 'found "no", expected true or false'],
+  [[...C, "wait"], "10ms", "expected at least 1s"],
+  [[...C, "emptyGrace"], "x", DURATION],
+  [[...C, "coalesce"], "x", DURATION],
+  [G, "0.0.0.0:7070", "expected a loopback address or a unix socket; elsewhere"],
+  [G, { address: "0.0.0.0:7070", tls: { cert: "c", key: "k" } }, "admin.grpc.address: found"],
+  [G, { address: "0.0.0.0:7070", tokenFile: "t" }, "admin.grpc.address: found"],
+  [G, "127.0.0.1:1-2", "one address, not a range"],
+  [[...G, "address"], undefined, "missing, expected an address to listen on"],
+  [[...G, "tls", "cert"], undefined, "missing, expected the path of a file"],
+  [[...G, "tls", "key"], undefined, "missing, expected the path of a file"],
+  [[...G, "tls", "clientCa"], 1, "the path of a file"],
+  [[...G, "tokenFile"], "", "the path of a file"],
+  [[...G, "insecure"], "yes", "true or false"],
+  [["admin", "http"], ":7080", "expected a loopback address"],
+  [["admin", "http", "address"], "0.0.0.0:7080", "or use admin.probe"],
+  [["admin", "http", "insecure"], 1, "true or false"],
+  [["admin", "probe"], "7081", "such as 127.0.0.1:7081"],
+  [["listeners"], undefined, "missing, expected a list"],
+  [["listeners"], [], "found an empty list, expected at least one listener"],
+  [[...L, "name"], undefined, "missing, expected a name"],
+  [[...L, "name"], "a b", 'found "a b", expected a name'],
+  [[...L, "bind"], undefined, "missing, expected an address to listen on"],
+  [[...L, "bind"], [], "expected at least one address"],
+  [[...L, "bind", 0], "127.0.0.1", "a host and a port"],
+  [[...L, "bind", 0, "address"], undefined, "missing, expected an address to listen on"],
+  [[...L, "bind", 0, "mode"], 660, 'octal digits in quotes, such as "0660"'],
+  [[...L, "bind", "address"], "x", "a host and a port"],
+  [[...L, "bind"], { address: "unix:/a", mode: "9" }, "listeners[0].bind.mode: found"],
+  [[...L, "bind", 0], { address: ":1", mode: "0660" }, "expected no mode, except for a unix socket"],
+  [[...L, "protocol"], "http2", "expected http or tcp; did you mean http?"],
+  [[...L, "direction"], "in", "expected outbound or inbound"],
+  [[...L, "timeouts", "client"], 30, "such as 30s or 30ms"],
+  [[...L, "timeouts", "httpRequest"], "x", DURATION],
+  [[...L, "timeouts", "httpKeepAlive"], "x", DURATION],
+  [[...L, "limits", "maxConnections"], 0, "from 1 to 1000000"],
+  [[...L, "limits", "maxConnectionsPerAddress"], -1, "from 0 to 1000000"],
+  [[...L, "limits", "maxHeadBytes"], "2MiB", "a size from 1KiB to 1MiB"],
+  [[...L, "limits", "maxHeadBytes"], 1023, "a size from 1KiB to 1MiB"],
+  [[...L, "limits", "maxHeaders"], 1.5, "from 1 to 10000"],
+  [[...L, "pool"], "wbe", "expected the name of a pool (web, fixed, file); did you mean web?"],
+  [[...L, "pool"], 1, 'in quotes: "1"'],
+  [[...L, "routes"], {}, "found a map, expected a list"],
+  [[...R, "match", "host"], "api:80", "a host without a port: api"],
+  [[...R, "match", "host"], "a*b", "a host without a port, such as"],
+  [[...R, "match", "path"], "v1", "a path that begins with /"],
+  [[...R, "match", "pathPrefix"], "/v1?x", "a path that begins with /"],
+  [[...R, "match"], { path: "/a", pathPrefix: "/b" }, "expected either path or pathPrefix"],
+  [[...R, "match", "method"], "get", "a method in capitals"],
+  [[...R, "match", "headers"], ["x"], "a map from field names to values"],
+  [[...R, "match", "headers"], { "a b": "c" }, "expected the name of a header field"],
+  [[...R, "match", "headers"], { a: 1 }, 'in quotes: "1"'],
+  [[...R, "pool"], "web", "expected either pool or pools"],
+  [[...L, "routes", 1, "pool"], undefined, "missing, expected pool or pools"],
+  [[...R, "pools"], [], "at least one pool"],
+  [[...R, "pools"], [{ pool: "web", weight: 0 }], "at least one weight above 0"],
+  [[...R, "pools", 0, "pool"], undefined, "missing, expected a name"],
+  [[...R, "pools", 0, "pool"], "nope", "the name of a pool"],
+  [[...R, "pools", 0, "weight"], -1, "from 0 to 10000"],
+  [[...R, "timeouts", "requestTotal"], "x", DURATION],
+  [[...R, "timeouts", "server"], "x", DURATION],
+  [[...R, "retries", "max"], 21, "from 0 to 20"],
+  [["pools"], {}, "found a map, expected a list"],
+  [["pools", 2, "name"], undefined, "missing, expected a name"],
+  [[...P, "discovery"], undefined, "missing, expected a map with type"],
+  [[...P, "discovery", "type"], undefined, "missing, expected consul, static or file"],
+  [[...P, "discovery", "type"], "consl", "expected consul, static or file; did you mean consul?"],
+  [[...P, "discovery", "service"], undefined, "missing, expected the name of a service"],
+  [[...P, "discovery", "service"], "a/b", "the name of a service"],
+  [[...P, "discovery", "tags"], "v2", "expected a list"],
+  [[...P, "discovery", "tags", 0], 2, 'a tag, in quotes: "2"'],
+  [[...P, "discovery", "minStatus"], "critical", "expected passing, warning or any"],
+  [[...P, "discovery", "datacenter"], "", "the name of a datacenter"],
+  [[...P, "discovery", "namespace"], "", "the name of a namespace"],
+  [[...P, "discovery", "partition"], "", "the name of a partition"],
+  [[...P, "discovery", "filter"], "", "a filter expression"],
+  [[...P, "discovery", "resolve"], "some", "expected all or one"],
+  [["pools", 1, "discovery", "endpoints"], undefined, "missing, expected a list"],
+  [["pools", 1, "discovery", "endpoints", 0], "a", "a host and a port"],
+  [["pools", 1, "discovery", "endpoints", 0], ["a:80"], "found a list"],
+  [["pools", 1, "discovery", "endpoints", 1, "address"], "b", "a host and a port"],
+  [["pools", 1, "discovery", "endpoints", 1, "id"], "a b", "an id"],
+  [["pools", 1, "discovery", "endpoints", 1, "weight"], 257, "from 0 to 256"],
+  [["pools", 1, "discovery", "endpoints", 1, "tags"], [""], "a tag"],
+  [["pools", 1, "discovery", "endpoints", 1, "tags", 0], "", "a tag"],
+  [["pools", 1, "discovery", "endpoints", 1, "meta"], { a: [] }, "expected text"],
+  [["pools", 2, "discovery", "path"], undefined, "missing, expected the path of a file"],
+  [[...P, "balance"], "leastcon", "expected leastconn, roundrobin or random; did you mean leastconn?"],
+  [[...P, "balance", "algorithm"], "fastest", "expected leastconn, roundrobin or random"],
+  [[...P, "balance", "idle"], "x", "expected weighted or haproxy"],
+  [["pools", 1, "balance", "draws"], 17, "from 1 to 16"],
+  [[...P, "timeouts", "connect"], "0s", "expected at least 1ms"],
+  [[...P, "timeouts", "server"], "x", DURATION],
+  [[...P, "timeouts", "queue"], 0, "expected at least 1ms"],
+  [[...P, "timeouts", "tunnel"], "600h", "at most 596h"],
+  [[...P, "timeouts", "requestTotal"], "x", DURATION],
+  [[...P, "timeouts", "upstreamIdle"], "x", DURATION],
+  [[...P, "retries", "max"], "many", "from 0 to 20"],
+  [[...P, "retries", "redispatch"], 1, "true or false"],
+  [[...P, "reuse"], "sometimes", "expected safe, always or never"],
+  [[...P, "reuseSafeFor"], 1, "such as 1s or 1ms"],
+  [[...P, "healthCheck"], "on", "expected off or a map"],
+  [[...P, "healthCheck", "type"], "ping", "expected tcp or http"],
+  [[...P, "healthCheck", "method"], "get", "a method in capitals"],
+  [[...P, "healthCheck", "path"], "status", "a path that begins with /"],
+  [[...P, "healthCheck", "host"], "a b", "expected a host"],
+  [[...P, "healthCheck", "interval"], "1ms", "expected at least 10ms"],
+  [[...P, "healthCheck", "timeout"], "3s", "expected at most the interval"],
+  [[...P, "healthCheck", "fall"], 0, "from 1 to 1000"],
+  [[...P, "healthCheck", "rise"], 0, "from 1 to 1000"],
+  [[...P, "outlierDetection"], "maybe", "expected on, off or a map"],
+  [[...P, "outlierDetection", "consecutive5xx"], -1, "from 0 to 1000000"],
+  [[...P, "outlierDetection", "consecutiveGatewayFailure"], -1, "from 0 to 1000000"],
+  [[...P, "outlierDetection", "consecutiveConnectFailure"], -1, "from 0 to 1000000"],
+  [[...P, "outlierDetection", "interval"], "1ms", "expected at least 10ms"],
+  [[...P, "outlierDetection", "baseEjectionTime"], "0s", "expected at least 1ms"],
+  [[...P, "outlierDetection", "maxEjectionTime"], "29s", "expected at least baseEjectionTime"],
+  [[...P, "outlierDetection", "maxEjectionPercent"], 101, "from 0 to 100"],
+  [[...P, "limits", "maxConnectionsPerBackend"], -1, "from 0 to 1000000"],
+  [[...P, "limits", "maxRequestsPerBackend"], -1, "from 0 to 1000000"],
+  [[...P, "limits", "maxQueue"], -1, "from 0 to 1000000"],
+  [[...P, "drainDeadline"], "x", DURATION],
+];
+
+describe("a configuration", () => {
+  it("is good as the table's base has it", () => {
+    expect(problemsOf(BASE)).toEqual([]);
+  });
+
+  it.each(CASES)("with %j = %j is refused", (path, value, part) => {
+    const problems = problemsOf(place(BASE, path, value));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(part);
+    expect(problems[0]).toContain(formatPath(path));
+    expect(problems[0]).not.toMatch(/undefined|Invalid input|received/);
+  });
+
+  it("has every scalar field of the schema in the table", () => {
+    const covered = new Set(["listeners.*.bind.mode", ...CASES.map(([path]) => starred(path))]);
+    expect(fieldsOf(configJsonSchema(), []).scalars.filter((field) => !covered.has(field))).toEqual([]);
+  });
+
+  const { maps } = fieldsOf(configJsonSchema(), []);
+
+  it("has maps in the schema", () => {
+    expect(maps.length).toBeGreaterThan(20);
+  });
+
+  it.each(maps)("refuses an unknown key in %s", (field) => {
+    const path = [...concrete(field), "xyzzy"];
+    const problems = problemsOf(place(BASE, path, 1));
+    expect(problems).toContainEqual(
+      expect.stringContaining(`${formatPath(path)}: unknown key, expected one of `),
+    );
+  });
+
+  it.each(maps.filter((field) => field !== ""))("refuses nothing in place of the map %s", (field) => {
+    expect(problemsOf(place(BASE, concrete(field), null)).join()).toContain(
+      `${formatPath(concrete(field))}: found nothing`,
+    );
+  });
+});
+
+function problemsOf(tree: unknown): string[] {
+  const result = parseConfig(JSON.stringify(tree, undefined, 1), { file: "f", env: {} });
+  return result.ok ? [] : result.problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+/** A copy of the tree with one value changed; maps and lists on the way are made. */
+function place(tree: unknown, path: Path, value: unknown): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return value;
+  if (typeof step === "number") {
+    const items: unknown[] = Array.isArray(tree) ? [...tree] : [];
+    items[step] = place(items[step], rest, value);
+    return items;
+  }
+  return { ...(isMap(tree) ? tree : {}), [step]: place(isMap(tree) ? tree[step] : undefined, rest, value) };
+}
+
+function starred(path: Path): string {
+  return path.map((step) => (typeof step === "number" ? "*" : step)).join(".");
+}
+
+/** The place in the base where a starred field has the right kind of map around it. */
+function concrete(field: string): Path {
+  const first: Path = field === "" ? [] : field.split(".").map((step) => (step === "*" ? 0 : step));
+  return field.includes("endpoints")
+    ? first.map((step, index) => (typeof step === "number" ? 1 : index < 0 ? 0 : step))
+    : first;
+}
+
+/** Every field the JSON schema names, apart from `defaults`, whose fields are those of listeners and pools. */
+function fieldsOf(schema: unknown, path: Path): { scalars: string[]; maps: string[] } {
+  const scalars = new Set<string>();
+  const maps = new Set<string>();
+  const visit = (node: unknown, at: Path): void => {
+    if (!isMap(node) || at[0] === "defaults") return;
+    const forms = [
+      ...(Array.isArray(node.anyOf) ? node.anyOf : []),
+      ...(Array.isArray(node.oneOf) ? node.oneOf : []),
+    ];
+    for (const form of forms) visit(form, at);
+    if (isMap(node.properties)) {
+      maps.add(starred(at));
+      for (const [key, inner] of Object.entries(node.properties)) visit(inner, [...at, key]);
+    } else if (isMap(node.items)) {
+      visit(node.items, [...at, 0]);
+    } else if (forms.length === 0 || forms.every((form) => !isMap(form) || form.properties === undefined)) {
+      if (at.length > 0) scalars.add(starred(at));
+    }
+  };
+  visit(schema, path);
+  return { scalars: [...scalars], maps: [...maps] };
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../../src/config/load.js";
+
+const POOL = "name: web, discovery: { type: file, path: e }";
+
+function problemsOf({ top = "", listener = "", bind = "", pool = POOL, defaults = "" }): readonly string[] {
+  const text = `
+${top}
+defaults: { pool: { ${defaults} } }
+listeners: [{ name: a, bind: [{ address: ":1"${bind} }], pool: web${listener} }]
+pools: [{ ${pool} }]`;
+  const result = parseConfig(text, { file: "f", env: {} });
+  return result.ok ? [] : result.problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+describe("what the format has and this version has not", () => {
+  it.each([
+    [{ top: "threads: 2" }, "threads: found 2, not available in this version"],
+    [{ top: "stateDir: /a" }, "stateDir: not available in this version"],
+    [{ top: "service: { name: web, port: 1 }" }, "service: not available in this version"],
+    [
+      { top: "log: { access: { to: 'syslog:x' } }" },
+      'log.access.to: found "syslog:x", not available in this version',
+    ],
+    [{ bind: ", tls: {}" }, "listeners[0].bind[0].tls: not available in this version"],
+    [{ bind: ", proxyProtocol: true" }, "listeners[0].bind[0].proxyProtocol: not available in this version"],
+    [{ pool: `${POOL}, slowStart: 30s` }, "pools[0].slowStart: not available in this version"],
+    [{ pool: `${POOL}, affinity: { type: cookie }` }, "pools[0].affinity: not available in this version"],
+    [{ pool: `${POOL}, fallback: web` }, "pools[0].fallback: not available in this version"],
+    [{ defaults: "slowStart: 30s" }, "defaults.pool.slowStart: not available in this version"],
+    ...["dns", "dns-sd"].map((type) => [
+      { pool: `name: web, discovery: { type: ${type}, name: x }` },
+      `pools[0].discovery.type: found "${type}", not available in this version`,
+    ]),
+    ...["first", "consistent-hash", "maglev", "ewma"].flatMap((name) => [
+      [
+        { pool: `${POOL}, balance: ${name}` },
+        `pools[0].balance: found "${name}", not available in this version`,
+      ],
+      [
+        { pool: `${POOL}, balance: { algorithm: ${name}, key: source }` },
+        `pools[0].balance.algorithm: found "${name}", not available in this version`,
+      ],
+    ]),
+    ...["grpc", "tls", "agent"].map((type) => [
+      { pool: `${POOL}, healthCheck: { type: ${type}, service: x }` },
+      `pools[0].healthCheck.type: found "${type}", not available in this version`,
+    ]),
+    [
+      { pool: 'name: web, discovery: { type: static, endpoints: [{ address: "a:1", backup: true }] }' },
+      "pools[0].discovery.endpoints[0].backup: not available in this version",
+    ],
+  ] as [Parameters<typeof problemsOf>[0], string][])("%j says just so", (parts, problem) => {
+    expect(problemsOf(parts)).toEqual([problem]);
+  });
+
+  it("leaves the value that is available alone", () => {
+    expect(problemsOf({ top: "threads: 1" })).toEqual([]);
+  });
+});
