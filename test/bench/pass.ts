@@ -23,7 +23,7 @@ interface Contestant {
   readonly running: RunningPeer | undefined;
   readonly missing: string | undefined;
   readonly cells: Map<string, { skipped: string | undefined; samples: Sample[] }>;
-  /** Exchanges per second with all connections busy. */
+  /** Exchanges per second of processor time with all connections busy: what fits on its core, whatever slowed the load down. */
   saturation: number;
 }
 
@@ -90,7 +90,7 @@ async function calibrate(harness: Harness, options: BenchOptions, contestant: Co
     1_000,
     undefined,
   );
-  if (answer !== undefined) contestant.saturation = (answer.exchanges * 1_000) / answer.windowMs;
+  if (answer !== undefined) contestant.saturation = (answer.exchanges * 1e9) / answer.proxyNs;
 }
 
 async function measureRow(
