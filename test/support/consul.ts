@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -192,11 +192,4 @@ class ConsulProcess implements RunningConsul {
     child.stderr.on("data", keep);
     return child;
   }
-}
-
-/** Version of the Consul that `startConsul` starts, such as `1.8.7`. */
-export function consulVersion(): string {
-  const binary = consulBinary();
-  if (binary === undefined) throw new Error("no Consul found: run .ci/consul");
-  return /v([0-9.]+)/.exec(execFileSync(binary, ["version"]).toString())?.[1] ?? "unknown";
 }

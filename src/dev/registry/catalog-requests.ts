@@ -1,7 +1,7 @@
 import type { Registration } from "./catalog-store.js";
-import { readServiceFields } from "./definitions.js";
 import { isObject, readBool, readFields, readString, readStringMap } from "./go-struct.js";
 import { HttpProblem } from "./http-problem.js";
+import { readServiceFields } from "./service-definition.js";
 import type { CheckFields, ServiceFields } from "./shapes.js";
 
 /**

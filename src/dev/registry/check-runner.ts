@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
-import type { CheckDefinition, CheckMethod } from "./definitions.js";
+import type { CheckDefinition, CheckMethod } from "./check-definition.js";
 
 /** Told of every verdict. */
 export type CheckSink = (status: string, output: string) => void;

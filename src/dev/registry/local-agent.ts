@@ -1,7 +1,8 @@
 import type { CatalogStore, NodeFields } from "./catalog-store.js";
+import type { CheckDefinition } from "./check-definition.js";
 import { type CheckRunner, ProbeRunner, TtlRunner } from "./check-runner.js";
-import type { CheckDefinition, ServiceDefinition } from "./definitions.js";
 import { HttpProblem } from "./http-problem.js";
+import type { ServiceDefinition } from "./service-definition.js";
 import type { CheckFields, ServiceFields } from "./shapes.js";
 
 /** Consul's `check_update_interval`: how long an output alone may stay behind in the catalog. */

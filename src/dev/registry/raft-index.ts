@@ -7,11 +7,6 @@ export class RaftIndex {
     this.#last = first;
   }
 
-  /** Number of the newest write. */
-  get last(): number {
-    return this.#last;
-  }
-
   /** Takes the number of a new write. */
   next(): number {
     this.#last += 1;

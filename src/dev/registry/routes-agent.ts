@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { isCheckStatus, readCheckDefinition, readServiceDefinition } from "./definitions.js";
+import { isCheckStatus, readCheckDefinition } from "./check-definition.js";
 import type { Exchange, Reply } from "./exchange.js";
 import { compileFilter } from "./filter.js";
 import { checkSchema, serviceSchema } from "./filter-schema.js";
@@ -8,6 +8,7 @@ import { readFields, readString } from "./go-struct.js";
 import { HttpProblem } from "./http-problem.js";
 import { aggregateStatus, type LocalAgent } from "./local-agent.js";
 import type { Route } from "./router.js";
+import { readServiceDefinition } from "./service-definition.js";
 import { agentHealthCheck, agentService, type ServiceFields } from "./shapes.js";
 
 const statusCodes: Readonly<Record<string, number>> = {

@@ -14,11 +14,6 @@ export class WaitList {
     this.#limit = limit;
   }
 
-  /** Requests waiting now. */
-  get size(): number {
-    return this.#waiters.size;
-  }
-
   /** True when another request would have to be refused. */
   get isFull(): boolean {
     return this.#waiters.size >= this.#limit;

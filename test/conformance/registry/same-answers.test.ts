@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isConsulMissing, type RunningRegistry, startConsul } from "../../support/consul.js";
 import { startEmbedded } from "../../support/registry.js";
 import { call, type RegistryAnswer } from "../../support/registry-client.js";
-import { conversations, type Step } from "./conversations.js";
+import type { Step } from "./conversation.js";
+import { conversations } from "./conversations.js";
 
 function describeStep(step: Step): string {
   return `${step.method} ${step.path} ${JSON.stringify(step.body)?.slice(0, 200) ?? ""}`;
