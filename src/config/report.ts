@@ -82,7 +82,16 @@ export class Report {
     const sorted = [...this.#problems.values()].sort(
       (a, b) => (a.line ?? end) - (b.line ?? end) || (a.column ?? end) - (b.column ?? end),
     );
-    return sorted.slice(0, MAX_PROBLEMS);
+    const more = sorted.length - MAX_PROBLEMS;
+    if (more <= 0) return sorted;
+    const rest = {
+      line: undefined,
+      column: undefined,
+      path: "",
+      message: `and ${more} more`,
+      excerpt: undefined,
+    };
+    return [...sorted.slice(0, MAX_PROBLEMS), { file: this.#file, ...rest }];
   }
 
   /**
