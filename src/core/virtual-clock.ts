@@ -1,3 +1,6 @@
+/** Its multiples, whole parts left out, fill the span from 0 to 1 most evenly. */
+const GOLDEN_RATIO = 0.618_033_988_749_895;
+
 /**
  * Request path. Weighted turns: each row's next turn lies `4096 / weight in sixteenths` (its stride) after its
  * last one, so that rows served in the order of their turns are served in proportion to their weights, evenly
@@ -9,16 +12,21 @@
  * one stride of the others.
  */
 export class VirtualClock {
+  /** Rows that ever began; gives each its phase. */
+  #joins = 0;
   #turn = new Float64Array(64);
   #stride = new Float64Array(64);
   #now = 0;
 
-  /** A row begins: half a stride from now, so that light rows come neither all first nor all last. */
+  /**
+   * A row begins somewhere in its first stride. Multiples of the golden ratio put those that begin after one
+   * another far apart, so that rows of equal weight do not take their turns in a bunch.
+   */
   join(row: number, weight16: number): void {
     this.#reserve(row);
     const stride = strideOf(weight16);
     this.#stride[row] = stride;
-    this.#turn[row] = this.#now + stride / 2;
+    this.#turn[row] = this.#now + stride * ((++this.#joins * GOLDEN_RATIO) % 1);
   }
 
   /** A new weight scales what is left until the row's turn. */
