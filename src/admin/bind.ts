@@ -36,7 +36,9 @@ export async function listenOn(server: Server, address: SocketAddressConfig): Pr
 
 function boundAddress(server: Server): string {
   const bound = server.address();
-  return bound !== null && typeof bound === "object" ? formatAddress(bound.address, bound.port) : String(bound);
+  return bound !== null && typeof bound === "object"
+    ? formatAddress(bound.address, bound.port)
+    : String(bound);
 }
 
 function listen(server: Server, begin: () => void): Promise<void> {

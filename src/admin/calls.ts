@@ -121,7 +121,8 @@ export class Calls {
     call.once("cancelled", close);
     call.once("close", close);
     try {
-      if (this.#streams.size >= MOST_STREAMS) throw exhausted(`${MOST_STREAMS} streams are open, which is the limit`);
+      if (this.#streams.size >= MOST_STREAMS)
+        throw exhausted(`${MOST_STREAMS} streams are open, which is the limit`);
       if (this.#isStopping) stream.close();
       this.#streams.add(stream);
       for await (const message of method(call.request, stream)) {

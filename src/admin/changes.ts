@@ -95,7 +95,9 @@ export function changeMethods(ports: AdminPorts, messages: Messages, log: Log): 
       const asked = requester(request);
       const named = backendNamed(ports.pools, request);
       const ejected = named.flatMap(({ pool, backends }) =>
-        backends.filter(({ facts }) => facts.detection.state === "ejected").map((backend) => ({ pool, backend })),
+        backends
+          .filter(({ facts }) => facts.detection.state === "ejected")
+          .map((backend) => ({ pool, backend })),
       );
       if (ejected.length === 0) {
         throw wrongState(`"${request.backend}" is not ejected; ListBackends tells why it takes no work`);
@@ -118,7 +120,10 @@ export function refuseFull(named: readonly Named[]): void {
 }
 
 /** What the log says of a change. */
-export function said(named: readonly Named[], asked: { readonly owner: string; readonly reason: string }): object {
+export function said(
+  named: readonly Named[],
+  asked: { readonly owner: string; readonly reason: string },
+): object {
   return {
     pools: named.map(({ pool }) => pool.name),
     backends: [...new Set(named.map(({ key }) => key))],

@@ -73,7 +73,8 @@ async function* report(
   untilMs: number | undefined,
   isCutting: boolean,
 ): AsyncGenerator<DrainBackendResponse, void, void> {
-  const lastLookMs = untilMs === undefined ? Number.POSITIVE_INFINITY : untilMs + (isCutting ? CUT_GRACE_MS : 0);
+  const lastLookMs =
+    untilMs === undefined ? Number.POSITIVE_INFINITY : untilMs + (isCutting ? CUT_GRACE_MS : 0);
   let sentMs = Number.NEGATIVE_INFINITY;
   let sent: Look | undefined;
   while (!watcher.isOver) {
@@ -122,7 +123,9 @@ function progressOf(
   if (isTakenBack) return DrainProgress.DRAIN_PROGRESS_TAKEN_BACK;
   const isPastDeadline = untilMs !== undefined && nowMs >= untilMs;
   if (look.inFlight === 0) {
-    return isPastDeadline && isCutting ? DrainProgress.DRAIN_PROGRESS_CUT : DrainProgress.DRAIN_PROGRESS_EMPTY;
+    return isPastDeadline && isCutting
+      ? DrainProgress.DRAIN_PROGRESS_CUT
+      : DrainProgress.DRAIN_PROGRESS_EMPTY;
   }
   if (nowMs < lastLookMs) return DrainProgress.DRAIN_PROGRESS_DRAINING;
   return isCutting ? DrainProgress.DRAIN_PROGRESS_CUT : DrainProgress.DRAIN_PROGRESS_DEADLINE;

@@ -1,5 +1,4 @@
-import type { CheckFact, DetectionFact, DiscoveryFact, FactName } from "../core/backend.js";
-import type { AdminFact } from "../core/backend.js";
+import type { AdminFact, CheckFact, DetectionFact, DiscoveryFact, FactName } from "../core/backend.js";
 import type { DiscoveryStatus as CoreStatus } from "../core/endpoint.js";
 import type { OverrideOrigin as CoreOrigin } from "../core/override.js";
 import type { Refusal as CoreRefusal } from "../core/pool.js";
@@ -17,7 +16,7 @@ import {
   Refusal,
   SourceState,
 } from "./generated/pilotfish/admin/v1/admin.js";
-import type { DiscoveryStatus as PortStatus, ProxyState as PortState } from "./ports.js";
+import type { ProxyState as PortState, DiscoveryStatus as PortStatus } from "./ports.js";
 
 /** Discovery's verdict on a backend, as the API says it. */
 export const DISCOVERY_STATE: Readonly<Record<DiscoveryFact, DiscoveryState>> = {

@@ -57,7 +57,10 @@ export interface Request {
 /** Checks owner and reason. */
 export function requester(request: Request): Request {
   const owner = shortText("owner", request.owner, LONGEST_OWNER);
-  return { owner: owner === "" ? ANYBODY : owner, reason: shortText("reason", request.reason, LONGEST_REASON) };
+  return {
+    owner: owner === "" ? ANYBODY : owner,
+    reason: shortText("reason", request.reason, LONGEST_REASON),
+  };
 }
 
 /** The terms of an operator's override. */
@@ -67,7 +70,8 @@ export function operatorTerms(request: Request & { readonly ttl?: Duration | und
 }
 
 function shortText(field: string, text: string, longest: number): string {
-  if (text.length > longest) throw invalid(field, `must be at most ${longest} characters, found ${text.length}`);
+  if (text.length > longest)
+    throw invalid(field, `must be at most ${longest} characters, found ${text.length}`);
   for (const character of text) {
     // It is shown in terminals, where a control character could do anything.
     if (character < " " || character === "\u007f") throw invalid(field, "must not hold control characters");

@@ -66,12 +66,14 @@ function onePool(ports: AdminPorts, name: string): Pool {
   const given = optional("pool", name);
   if (given !== undefined) return poolNamed(ports.pools, given);
   const [only, ...others] = ports.pools.values();
-  if (only === undefined || others.length > 0) throw invalid("pool", `must be set: there are ${ports.pools.size} pools`);
+  if (only === undefined || others.length > 0)
+    throw invalid("pool", `must be set: there are ${ports.pools.size} pools`);
   return only;
 }
 
 function avoided(ports: AdminPorts, pool: Pool, names: readonly string[]): Backend[] {
-  if (names.length > MOST_AVOIDED) throw invalid("avoid", `must hold at most ${MOST_AVOIDED}, found ${names.length}`);
+  if (names.length > MOST_AVOIDED)
+    throw invalid("avoid", `must hold at most ${MOST_AVOIDED}, found ${names.length}`);
   return names.flatMap((backend) =>
     backendNamed(ports.pools, { pool: pool.name, backend }).flatMap(({ backends }) => backends),
   );

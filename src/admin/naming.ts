@@ -60,7 +60,8 @@ export function backendNamed(pools: ReadonlyMap<string, Pool>, names: Names): re
 /** A service id may mean one instance in this pool and another in that one; an address is the same everywhere. */
 function refuseMixedIdentities(name: string, found: readonly Named[]): void {
   const keys = new Set(found.map(({ key }) => key));
-  if (keys.size < 2 || found.every(({ backends }) => backends.every(({ address }) => address === name))) return;
+  if (keys.size < 2 || found.every(({ backends }) => backends.every(({ address }) => address === name)))
+    return;
   throw ambiguous(name, "different pools", [...keys].sort());
 }
 

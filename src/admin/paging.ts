@@ -56,7 +56,8 @@ function readToken(token: string, question: string): string {
   if (!Array.isArray(parts) || parts.length !== 2 || typeof parts[1] !== "string") {
     throw invalid("page_token", "must be the next_page_token of an earlier answer");
   }
-  if (parts[0] !== question) throw invalid("page_token", "belongs to another question; ask for the first page");
+  if (parts[0] !== question)
+    throw invalid("page_token", "belongs to another question; ask for the first page");
   return parts[1];
 }
 

@@ -65,7 +65,9 @@ export function processMethods(ports: AdminPorts, time: Timestamps, log: Log): P
     },
 
     reloadConfig: () => {
-      throw unimplemented("the configuration is read at the start only in this version; restart the proxy to use another");
+      throw unimplemented(
+        "the configuration is read at the start only in this version; restart the proxy to use another",
+      );
     },
 
     drainProxy: (request) => {

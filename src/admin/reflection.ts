@@ -8,8 +8,8 @@ import {
 import type { Contract, ProtoFile } from "./contract.js";
 import {
   type ServerReflectionRequest,
-  ServerReflectionService,
   type ServerReflectionResponse,
+  ServerReflectionService,
 } from "./generated/grpc/reflection/v1/reflection.js";
 
 /** Full names of both reflection services, as a client sees them. */
@@ -48,7 +48,11 @@ export class Reflection {
 
   /** Answers one question. `sent` holds the files this client has; it is added to. */
   answer(request: ServerReflectionRequest, sent: Set<ProtoFile>): ServerReflectionResponse {
-    return { validHost: request.host, originalRequest: request, messageResponse: this.#answer(request, sent) };
+    return {
+      validHost: request.host,
+      originalRequest: request,
+      messageResponse: this.#answer(request, sent),
+    };
   }
 
   #converse(call: ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>): void {

@@ -17,7 +17,12 @@ export function invalid(field: string, expected: string): AdminRefusal {
 }
 
 /** An unknown name, with the nearest ones. */
-export function unknown(what: string, name: string, nearest: readonly string[], otherwise: string): AdminRefusal {
+export function unknown(
+  what: string,
+  name: string,
+  nearest: readonly string[],
+  otherwise: string,
+): AdminRefusal {
   const proposal = nearest.length > 0 ? `did you mean ${nearest.join(" or ")}?` : otherwise;
   return new AdminRefusal(status.NOT_FOUND, `there is no ${what} "${name}"; ${proposal}`);
 }

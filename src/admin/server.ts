@@ -1,11 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { createServer, type Server as NetServer, type Socket } from "node:net";
-import {
-  type ConnectionInjector,
-  Server,
-  ServerCredentials,
-  type ServerInterceptor,
-} from "@grpc/grpc-js";
+import { type ConnectionInjector, Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { AdminGrpcConfig } from "../config/model.js";
 import type { Log } from "../platform/log.js";
@@ -21,9 +16,9 @@ import { listingMethods } from "./listing.js";
 import { Messages } from "./messages.js";
 import type { AdminPorts, ProxyState } from "./ports.js";
 import { processMethods } from "./process.js";
-import { Reflection, REFLECTION_SERVICES } from "./reflection.js";
-import { StatsBaseline } from "./stats-baseline.js";
+import { REFLECTION_SERVICES, Reflection } from "./reflection.js";
 import { statsMethods } from "./stats.js";
+import { StatsBaseline } from "./stats-baseline.js";
 import { Timestamps } from "./timestamps.js";
 import { watchEventsMethod } from "./watch-events.js";
 import { watchStatsMethod } from "./watch-stats.js";

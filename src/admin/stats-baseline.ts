@@ -57,6 +57,6 @@ function difference(now: CounterValues, before: Readonly<Partial<CounterValues>>
   return before === undefined ? now : valuesOf((name) => now[name] - (before[name] ?? 0));
 }
 
-function valuesOf(valueOf: (name: CounterName) => number): CounterValues {
-  return Object.fromEntries(COUNTER_NAMES.map((name) => [name, valueOf(name)])) as CounterValues;
+function valuesOf(read: (name: CounterName) => number): CounterValues {
+  return Object.fromEntries(COUNTER_NAMES.map((name) => [name, read(name)])) as CounterValues;
 }

@@ -2,12 +2,17 @@ import type { Clock } from "../platform/clock.js";
 import type { Duration } from "./generated/google/protobuf/duration.js";
 import type { Timestamp } from "./generated/google/protobuf/timestamp.js";
 
+/** The clocks read one after the other differ by less; what differs by more was set by somebody. */
+const SET_MS = 50;
+
 /**
- * Turns the program's monotonic times into wall times for answers. The difference between both clocks is taken
- * anew each time, so that answers follow a wall clock that was set.
+ * Turns the program's monotonic times into wall times for answers. Answers follow a wall clock that was set;
+ * otherwise the same moment has the same wall time in every answer.
  */
 export class Timestamps {
   readonly #clock: Clock;
+  /** From monotonic to wall time. */
+  #offsetMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -24,7 +29,9 @@ export class Timestamps {
   /** A monotonic time; undefined and infinite times stay absent. */
   at(monotonicMs: number | undefined): Timestamp | undefined {
     if (monotonicMs === undefined || !Number.isFinite(monotonicMs)) return undefined;
-    return wallTimestamp(this.#clock.wallMs() - this.#clock.nowMs() + monotonicMs);
+    const offsetMs = this.#clock.wallMs() - this.#clock.nowMs();
+    if (Math.abs(offsetMs - this.#offsetMs) > SET_MS) this.#offsetMs = offsetMs;
+    return wallTimestamp(this.#offsetMs + monotonicMs);
   }
 
   /** From a monotonic time until now. */

@@ -101,7 +101,9 @@ function* presentState(
   const places = pools.flatMap((pool) => filter.backendsOf(pool).map((backend) => ({ pool, backend })));
   let at = 0;
   do {
-    const part = places.slice(at, at + PART_SIZE).filter(({ pool, backend }) => pool.backend(backend.id) === backend);
+    const part = places
+      .slice(at, at + PART_SIZE)
+      .filter(({ pool, backend }) => pool.backend(backend.id) === backend);
     const value = {
       pools: at === 0 ? pools.map((pool) => messages.pool(pool)) : [],
       backends: part.map(({ pool, backend }) => messages.backend(pool, backend)),

@@ -8,8 +8,8 @@ import {
 } from "./generated/pilotfish/admin/v1/admin.js";
 import type { AdminPorts } from "./ports.js";
 import { invalid } from "./refusal.js";
-import type { StatsBaseline } from "./stats-baseline.js";
 import { collectStats } from "./stats.js";
+import type { StatsBaseline } from "./stats-baseline.js";
 import { fromDuration, type Timestamps } from "./timestamps.js";
 
 const DEFAULT_INTERVAL_MS = 1000;

@@ -165,7 +165,8 @@ function candidateText(
 }
 
 function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Backend[]): string {
-  const among = `${pool.eligibleCount} of ${pool.size} backends take new work`;
+  const waiting = pool.queue.length > 0 ? `; ${pool.queue.length} in the queue come first` : "";
+  const among = `${pool.eligibleCount} of ${pool.size} backends take new work${waiting}`;
   if (picked === undefined) {
     if (pool.size === 0) {
       const why = pool.appliedMs === undefined ? "discovery has not answered yet" : "discovery lists none";

@@ -53,7 +53,7 @@ export function nearestNames(written: string, candidates: Iterable<string>): rea
   if (wanted === "") return [];
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   const near: { readonly name: string; readonly slips: number }[] = [];
-  for (const name of candidates) {
+  for (const name of new Set(candidates)) {
     const candidate = name.toLowerCase();
     const slips = candidate.includes(wanted) ? limit : countSlips(wanted, candidate, limit);
     if (slips <= limit) near.push({ name, slips });
@@ -62,21 +62,25 @@ export function nearestNames(written: string, candidates: Iterable<string>): rea
   return near.slice(0, MOST_PROPOSALS).map(({ name }) => name);
 }
 
-/** Letters added, lost or changed between the two; anything above `limit` once it is clear that it is more. */
+/** Letters added, lost, changed or swapped with a neighbour; more than `limit` when it is surely more. */
 function countSlips(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
+  let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];
-    let least = i;
     for (let j = 1; j <= b.length; j++) {
-      const changed = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const slips = Math.min(changed, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1);
-      current.push(slips);
-      least = Math.min(least, slips);
+      const changed = at(previous, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = isSwap ? at(beforePrevious, j - 2) + 1 : Number.POSITIVE_INFINITY;
+      current.push(Math.min(changed, swapped, at(previous, j) + 1, at(current, j - 1) + 1));
     }
-    if (least > limit) return limit + 1;
+    beforePrevious = previous;
     previous = current;
   }
-  return previous[b.length] ?? 0;
+  return at(previous, b.length);
+}
+
+function at(row: readonly number[], index: number): number {
+  return row[index] as number;
 }

@@ -1,0 +1,308 @@
+import type { Backend } from "../core/backend.js";
+import type { Pool } from "../core/pool.js";
+import { COUNTER, type CounterName } from "../core/scoreboard.js";
+import type { AdminPorts, DiscoveryStatus, ListenerInfo } from "./ports.js";
+
+type Labels = Readonly<Record<string, string>>;
+
+/** One sample: labels beside those of its subject, and the value; undefined leaves it out. */
+type Sample = readonly [labels: Labels, value: number | undefined];
+
+interface Family<Subject> {
+  readonly name: string;
+  readonly type: "counter" | "gauge";
+  readonly help: string;
+  readonly samples: (subject: Subject) => readonly Sample[];
+}
+
+const NO_LABELS: Labels = {};
+
+/**
+ * The state and the counters as Prometheus text (format 0.0.4), one family at a time, so that a large answer
+ * can be sent as it is made. Names follow HAProxy's exporter: `haproxy_server_*` is `pilotfish_backend_*`,
+ * `haproxy_backend_*` is `pilotfish_pool_*`, `haproxy_frontend_*` is `pilotfish_listener_*`.
+ */
+export function* renderMetrics(ports: AdminPorts): Generator<string, void, void> {
+  yield* processFamilies(ports);
+  for (const family of LISTENER_FAMILIES) {
+    yield renderFamily(
+      family,
+      ports.info().listeners.map((listener) => [listener, { listener: listener.name }]),
+    );
+  }
+  for (const family of SOURCE_FAMILIES) yield renderFamily(family, sourcesOf(ports));
+  for (const family of POOL_FAMILIES) {
+    yield renderFamily(
+      family,
+      [...ports.pools.values()].map((pool) => [pool, { pool: pool.name }]),
+    );
+  }
+  for (const family of BACKEND_FAMILIES) yield renderFamily(family, backendsOf(ports));
+}
+
+function* processFamilies(ports: AdminPorts): Generator<string, void, void> {
+  const info = ports.info();
+  const single = (name: string, type: "counter" | "gauge", help: string, value: number, labels = NO_LABELS) =>
+    renderFamily({ name, type, help, samples: () => [[labels, value]] }, [[undefined, NO_LABELS]]);
+  const version = { version: info.version, node_version: info.nodeVersion };
+  yield single("pilotfish_build_info", "gauge", "Always 1; the labels say what runs.", 1, version);
+  yield single(
+    "pilotfish_ready",
+    "gauge",
+    "1 while listeners are open and nothing drains.",
+    Number(info.state === "ready"),
+  );
+  yield single(
+    "pilotfish_invariants_broken_total",
+    "counter",
+    "Things that must never happen and did.",
+    ports.invariantsBroken(),
+  );
+}
+
+type Subjects<Subject> = readonly (readonly [subject: Subject, labels: Labels])[];
+
+function renderFamily<Subject>(family: Family<Subject>, subjects: Subjects<Subject>): string {
+  const lines = [`# HELP ${family.name} ${family.help}`, `# TYPE ${family.name} ${family.type}`];
+  for (const [subject, labels] of subjects) {
+    for (const [more, value] of family.samples(subject)) {
+      if (value !== undefined) lines.push(`${family.name}${renderLabels({ ...labels, ...more })} ${value}`);
+    }
+  }
+  return lines.length > 2 ? `${lines.join("\n")}\n` : "";
+}
+
+function renderLabels(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function escaped(value: string): string {
+  return value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n");
+}
+
+function backendsOf(ports: AdminPorts): Subjects<Backend> {
+  return [...ports.pools.values()].flatMap((pool) =>
+    [...pool.backends()].map(
+      (backend) => [backend, { pool: pool.name, backend: backend.id, id: backend.endpoint.id }] as const,
+    ),
+  );
+}
+
+function sourcesOf(ports: AdminPorts): Subjects<SourceAge> {
+  const nowMs = ports.clock.nowMs();
+  return [...ports.pools.keys()].flatMap((pool) =>
+    ports.discovery(pool).map((source) => {
+      const ageMs = source.lastSuccessMs === undefined ? undefined : nowMs - source.lastSuccessMs;
+      return [
+        { source, ageMs },
+        { pool, kind: source.kind, target: source.target },
+      ] as const;
+    }),
+  );
+}
+
+interface SourceAge {
+  readonly source: DiscoveryStatus;
+  readonly ageMs: number | undefined;
+}
+
+function gauge<Subject>(
+  name: string,
+  help: string,
+  value: (subject: Subject) => number | undefined,
+): Family<Subject> {
+  return { name, type: "gauge", help, samples: (subject) => [[NO_LABELS, value(subject)]] };
+}
+
+function counter<Subject>(name: string, help: string, value: (subject: Subject) => number): Family<Subject> {
+  return { name, type: "counter", help, samples: (subject) => [[NO_LABELS, value(subject)]] };
+}
+
+const LISTENER_FAMILIES: readonly Family<ListenerInfo>[] = [
+  gauge("pilotfish_listener_current_sessions", "Open client connections.", (each) => each.openConnections),
+  gauge(
+    "pilotfish_listener_limit_sessions",
+    "Most client connections; 0 for no limit.",
+    (each) => each.maxConnections,
+  ),
+  counter(
+    "pilotfish_listener_connections_total",
+    "Client connections accepted.",
+    (each) => each.connectionsTotal,
+  ),
+  counter("pilotfish_listener_http_requests_total", "Requests received.", (each) => each.requestsTotal),
+  counter("pilotfish_listener_bytes_in_total", "Bytes from clients.", (each) => each.bytesIn),
+  counter("pilotfish_listener_bytes_out_total", "Bytes to clients.", (each) => each.bytesOut),
+];
+
+const SOURCE_FAMILIES: readonly Family<SourceAge>[] = [
+  gauge(
+    "pilotfish_discovery_up",
+    "1 while the last query succeeded and its answer is believed.",
+    ({ source }) => Number(source.state === "live"),
+  ),
+  gauge("pilotfish_discovery_age_seconds", "Since the last good answer.", ({ ageMs }) => seconds(ageMs)),
+  gauge("pilotfish_discovery_endpoints", "Endpoints in the list in force.", ({ source }) => source.endpoints),
+  counter("pilotfish_discovery_queries_total", "Queries.", ({ source }) => source.queries),
+  counter("pilotfish_discovery_failures_total", "Queries that failed.", ({ source }) => source.failures),
+];
+
+/** What is counted of a backend and of a pool alike. */
+const COUNTED: readonly (readonly [name: string, help: string, counter: CounterName])[] = [
+  ["sessions_total", "Leases taken: requests (each try) and tunnels.", "served"],
+  ["loadbalanced_total", "Times the balancer picked it.", "served"],
+  ["bytes_in_total", "Bytes from clients.", "bytesIn"],
+  ["bytes_out_total", "Bytes to clients.", "bytesOut"],
+  ["connection_attempts_total", "Upstream connections opened.", "connectionsOpened"],
+  ["connection_reuses_total", "Requests on a connection that was open already.", "connectionsReused"],
+  ["connection_errors_total", "Connections that did not come about.", "connectFailure"],
+  ["response_errors_total", "Connections that broke before the answer was whole.", "reset"],
+  ["response_timeouts_total", "Answers that did not come in time.", "timeout"],
+  ["retry_warnings_total", "Tries after the first.", "retries"],
+  ["redispatch_warnings_total", "Tries that went to another backend.", "redispatches"],
+  ["check_failures_total", "Active checks that failed.", "checksFailed"],
+  ["check_successes_total", "Active checks that passed.", "checksPassed"],
+  ["check_up_down_total", "Times active checks took it down.", "timesDown"],
+];
+
+const TIMES: readonly (readonly [name: string, help: string, counter: CounterName])[] = [
+  ["queue_time", "in the queue", "queueMs"],
+  ["connect_time", "to connect", "connectMs"],
+  ["response_time", "to the first byte of the answer", "responseMs"],
+  ["total_time", "from the request to the end of its answer", "totalMs"],
+];
+
+const STATUS_CLASSES = [
+  ["1xx", "status1xx"],
+  ["2xx", "status2xx"],
+  ["3xx", "status3xx"],
+  ["4xx", "status4xx"],
+  ["5xx", "status5xx"],
+] as const;
+
+const EJECTION_KINDS = [
+  ["detected", "ejectionsDetected"],
+  ["enforced", "ejectionsEnforced"],
+  ["overflowed", "ejectionsOverflowed"],
+] as const;
+
+/** Families for anything that has counters. */
+function countedFamilies<Subject>(
+  prefix: string,
+  read: (subject: Subject, counter: CounterName) => number,
+): readonly Family<Subject>[] {
+  const split = (
+    name: string,
+    label: string,
+    help: string,
+    parts: readonly (readonly [string, CounterName])[],
+  ): Family<Subject> => ({
+    name: `${prefix}_${name}`,
+    type: "counter",
+    help,
+    samples: (subject) => parts.map(([value, each]) => [{ [label]: value }, read(subject, each)]),
+  });
+  return [
+    ...COUNTED.map(([name, help, each]) =>
+      counter(`${prefix}_${name}`, help, (of: Subject) => read(of, each)),
+    ),
+    split("http_responses_total", "code", "Answers by the class of their status.", STATUS_CLASSES),
+    split(
+      "ejections_total",
+      "kind",
+      "Outlier ejections: detected, enforced, left out by the cap.",
+      EJECTION_KINDS,
+    ),
+    counter(`${prefix}_timed_total`, "Requests whose times were measured.", (of: Subject) =>
+      read(of, "timed"),
+    ),
+    ...TIMES.flatMap(([name, help, each]) => [
+      gauge(`${prefix}_${name}_average_seconds`, `Mean time ${help}.`, (of: Subject) => {
+        const timed = read(of, "timed");
+        return timed === 0 ? undefined : read(of, each) / timed / 1000;
+      }),
+      counter(
+        `${prefix}_${name}_seconds_total`,
+        `Time ${help}, summed.`,
+        (of: Subject) => read(of, each) / 1000,
+      ),
+    ]),
+  ];
+}
+
+const POOL_FAMILIES: readonly Family<Pool>[] = [
+  gauge("pilotfish_pool_status", "1 while something takes new work.", (pool) =>
+    Number(pool.eligibleCount > 0),
+  ),
+  gauge("pilotfish_pool_active_servers", "Backends that take new work.", (pool) => pool.eligibleCount),
+  gauge("pilotfish_pool_servers", "Backends discovery lists.", (pool) => pool.census().present),
+  gauge("pilotfish_pool_ejected_servers", "Backends that are ejected.", (pool) => pool.census().ejected),
+  gauge(
+    "pilotfish_pool_leaving_servers",
+    "Backends that left discovery and finish their work.",
+    (pool) => pool.size - pool.census().present,
+  ),
+  gauge("pilotfish_pool_current_sessions", "Leases open.", (pool) => pool.inFlight),
+  gauge("pilotfish_pool_current_queue", "Waiting for a slot.", (pool) => pool.queue.length),
+  gauge(
+    "pilotfish_pool_max_queue",
+    "The longest the queue has been since the maxima were cleared.",
+    (pool) => pool.queue.longest,
+  ),
+  gauge("pilotfish_pool_limit_queue", "Most that may wait.", (pool) => pool.options.maxQueue),
+  counter("pilotfish_pool_queued_total", "Had to wait for a slot.", (pool) => pool.total("queued")),
+  {
+    name: "pilotfish_pool_refused_total",
+    type: "counter",
+    help: "Turned away: nothing usable, queue full, waited too long.",
+    samples: (pool) => [
+      [{ reason: "no-usable-backend" }, pool.total("refusedNoBackend")],
+      [{ reason: "queue-full" }, pool.total("refusedQueueFull")],
+      [{ reason: "queue-timeout" }, pool.total("queueTimeouts")],
+    ],
+  },
+  ...countedFamilies<Pool>("pilotfish_pool", (pool, name) => pool.total(name)),
+];
+
+const BACKEND_FAMILIES: readonly Family<Backend>[] = [
+  {
+    name: "pilotfish_backend_status",
+    type: "gauge",
+    help: "1 for the state it is in, 0 for the others.",
+    samples: (backend) => {
+      const current = statusOf(backend);
+      return STATUSES.map((state) => [{ state }, Number(state === current)]);
+    },
+  },
+  gauge("pilotfish_backend_weight", "Weight in force.", (backend) => backend.weight),
+  gauge("pilotfish_backend_current_sessions", "Leases open.", (backend) => backend.inFlight),
+  gauge(
+    "pilotfish_backend_max_sessions",
+    "Most leases open since the maxima were cleared.",
+    (backend) => backend.row.maxInFlight,
+  ),
+  gauge(
+    "pilotfish_backend_limit_sessions",
+    "Most leases at once; 0 for no limit.",
+    (backend) => backend.row.limit,
+  ),
+  ...countedFamilies<Backend>("pilotfish_backend", (backend, name) => backend.row.read(COUNTER[name])),
+];
+
+const STATUSES = ["UP", "DOWN", "MAINT", "DRAIN", "EJECTED", "REFUSED", "LEAVING"] as const;
+
+/** The strongest of the facts, for boards that show one word. */
+function statusOf(backend: Backend): (typeof STATUSES)[number] {
+  const { discovery, check, admin, detection } = backend.facts;
+  if (discovery.state === "gone") return "LEAVING";
+  if (admin.state === "maint") return "MAINT";
+  if (discovery.state === "refused") return "REFUSED";
+  if (check.state === "down") return "DOWN";
+  if (detection.state === "ejected") return "EJECTED";
+  return admin.state === "drain" || backend.row.weight16 === 0 ? "DRAIN" : "UP";
+}
+
+function seconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000;
+}
