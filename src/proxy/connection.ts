@@ -37,8 +37,11 @@ export interface Connection {
    * the bytes were accepted all the same.
    */
   write(bytes: Uint8Array): boolean;
-  /** The same for text whose characters are all below 256, sent one byte each, with optional bytes behind it in one write. */
-  writeText(text: string, bytes?: Uint8Array): boolean;
+  /**
+   * The same for text whose characters are all below 256, sent one byte each, with bytes and more text behind
+   * it in one write.
+   */
+  writeText(text: string, bytes?: Uint8Array, after?: string): boolean;
   /** Stops reading, so that TCP holds the peer back. */
   pause(): void;
   resume(): void;

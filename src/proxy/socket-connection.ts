@@ -72,14 +72,16 @@ class SocketConnection implements Connection {
     return this.#send(Buffer.from(view));
   }
 
-  writeText(text: string, bytes?: Uint8Array): boolean {
-    if (bytes === undefined || bytes.length === 0) return this.#send(text);
+  writeText(text: string, bytes?: Uint8Array, after = ""): boolean {
+    if (bytes === undefined || bytes.length === 0) return this.#send(text + after);
     const view = viewOf(bytes);
-    if (text.length + view.length <= textBytesMax) return this.#send(text + view.latin1Slice(0, view.length));
-    const both = Buffer.allocUnsafe(text.length + view.length);
-    both.write(text, 0, "latin1");
-    view.copy(both, text.length);
-    return this.#send(both);
+    const total = text.length + view.length + after.length;
+    if (total <= textBytesMax) return this.#send(text + view.latin1Slice(0, view.length) + after);
+    const whole = Buffer.allocUnsafe(total);
+    whole.write(text, 0, "latin1");
+    view.copy(whole, text.length);
+    if (after !== "") whole.write(after, text.length + view.length, "latin1");
+    return this.#send(whole);
   }
 
   pause(): void {

@@ -1,0 +1,153 @@
+import type { Backend } from "../core/backend.js";
+import type { Lease } from "../core/lease.js";
+import type { Ticket, Waiter } from "../core/queue.js";
+import { COUNTER } from "../core/scoreboard.js";
+import type { Clock, Timer } from "../platform/clock.js";
+import type { AccessRecord } from "./access-record.js";
+import { outcomeOf, ProxyError } from "./errors.js";
+import type { UpstreamService } from "./upstream-service.js";
+
+/** Who is looking for a backend. */
+export interface SearchOwner {
+  /** A slot was taken: connect. */
+  onLease(lease: Lease): void;
+  /** There is none to be had. */
+  onSearchFailed(error: ProxyError): void;
+}
+
+/** HAProxy's pause before the same server is tried again, if the connect timeout is not shorter. */
+const SAME_BACKEND_PAUSE_MS = 1_000;
+
+/**
+ * Request path. Finds a backend for an exchange or a tunnel: the balancer's pick, the queue when all are at
+ * their limit, and after a failed connection another backend at once where there is one (HAProxy's
+ * `redispatch`), the same one after a pause where there is none.
+ */
+export class BackendSearch implements Waiter {
+  /** Backends whose connection failed, the last one at the end. */
+  readonly avoid: Backend[] = [];
+  readonly #service: UpstreamService;
+  readonly #retriesMax: number;
+  readonly #record: AccessRecord;
+  readonly #owner: SearchOwner;
+  readonly #clock: Clock;
+  #ticket: Ticket | undefined;
+  #timer: Timer | undefined;
+  #waitingSinceMs = 0;
+
+  constructor(
+    service: UpstreamService,
+    retriesMax: number,
+    record: AccessRecord,
+    owner: SearchOwner,
+    clock: Clock,
+  ) {
+    this.#service = service;
+    this.#retriesMax = retriesMax;
+    this.#record = record;
+    this.#owner = owner;
+    this.#clock = clock;
+  }
+
+  /** Whether it stands in the queue. */
+  get isQueued(): boolean {
+    return this.#ticket !== undefined;
+  }
+
+  /** Tells the owner at once, or from the queue later. */
+  begin(nowMs: number): void {
+    const { pool } = this.#service;
+    const lease = pool.acquire(this.avoid, nowMs);
+    if (lease !== undefined) {
+      this.#record.queueMs = Math.max(this.#record.queueMs, 0);
+      this.#found(lease);
+    } else if (pool.refusal() === "no-usable-backend") {
+      pool.count("refusedNoBackend");
+      this.#owner.onSearchFailed(new ProxyError("no-usable-backend", "connect"));
+    } else {
+      this.#queue(nowMs);
+    }
+  }
+
+  /**
+   * A connection failed: gives the lease back and looks on. False when no try is left; the lease is the
+   * caller's then.
+   */
+  tryAgain(lease: Lease, error: ProxyError): boolean {
+    const { retries } = this.#service;
+    if (error.code === "connect-exhausted" || this.#record.retries >= this.#retriesMax) return false;
+    this.#record.retries++;
+    if (retries.redispatch) this.#tryElsewhere(lease, error);
+    else this.#trySame(lease);
+    return true;
+  }
+
+  /** Leaves the queue and forgets what was planned. */
+  cancel(nowMs: number): void {
+    this.#timer?.cancel();
+    if (this.#ticket === undefined) return;
+    this.#ticket.cancel();
+    this.#ticket = undefined;
+    this.#countWait(nowMs);
+  }
+
+  granted(lease: Lease): void {
+    this.#timer?.cancel();
+    this.#ticket = undefined;
+    this.#countWait(this.#clock.nowMs());
+    this.#found(lease);
+  }
+
+  #found(lease: Lease): void {
+    const last = this.avoid.at(-1);
+    if (last !== undefined && last !== lease.backend) this.#record.isRedispatched = true;
+    this.#record.try(lease.backend);
+    this.#owner.onLease(lease);
+  }
+
+  #queue(nowMs: number): void {
+    const { pool, timeouts } = this.#service;
+    this.#record.queuePosition += pool.queue.length;
+    this.#ticket = pool.enqueue(this);
+    if (this.#ticket === undefined) {
+      this.#owner.onSearchFailed(new ProxyError("queue-full", "queue"));
+      return;
+    }
+    this.#waitingSinceMs = nowMs;
+    this.#timer = this.#clock.after(timeouts.queueMs, () => this.#queueTimedOut());
+  }
+
+  #queueTimedOut(): void {
+    this.#service.pool.count("queueTimeouts");
+    this.cancel(this.#clock.nowMs());
+    this.#owner.onSearchFailed(new ProxyError("queue-timeout", "queue"));
+  }
+
+  #countWait(nowMs: number): void {
+    this.#record.queueMs = Math.max(this.#record.queueMs, 0) + nowMs - this.#waitingSinceMs;
+  }
+
+  #tryElsewhere(lease: Lease, error: ProxyError): void {
+    const known = this.avoid.indexOf(lease.backend);
+    if (known >= 0) this.avoid.splice(known, 1);
+    this.avoid.push(lease.backend);
+    const next = this.#service.pool.peek(this.avoid);
+    const isOtherLeft = next === undefined || !this.avoid.includes(next);
+    // Charged to the backend that failed, as HAProxy does, and before the release, which may remove its row.
+    lease.backend.row.add(isOtherLeft ? COUNTER.redispatches : COUNTER.retries, lease.writer, 1);
+    const nowMs = this.#clock.nowMs();
+    lease.release(outcomeOf(error), 0, nowMs);
+    if (isOtherLeft) this.begin(nowMs);
+    else this.#timer = this.#clock.after(this.#pauseMs(), () => this.begin(this.#clock.nowMs()));
+  }
+
+  /** The same backend again, whose slot is kept meanwhile. */
+  #trySame(lease: Lease): void {
+    lease.backend.row.add(COUNTER.retries, lease.writer, 1);
+    this.#timer = this.#clock.after(this.#pauseMs(), () => this.#owner.onLease(lease));
+  }
+
+  #pauseMs(): number {
+    return Math.min(SAME_BACKEND_PAUSE_MS, this.#service.timeouts.connectMs);
+  }
+}

@@ -1,0 +1,341 @@
+import type { Lease } from "../core/lease.js";
+import type { Outcome } from "../core/outcome.js";
+import { COUNTER } from "../core/scoreboard.js";
+import type { Clock, Timer } from "../platform/clock.js";
+import type { AccessRecord, AccessSink } from "./access-record.js";
+import { BackendSearch, type SearchOwner } from "./backend-search.js";
+import type { Connection } from "./connection.js";
+import { connectError, isRepeatable, outcomeOf, ProxyError } from "./errors.js";
+import { forwardedLines } from "./headers.js";
+import type { Http1Upstream } from "./http1/upstream.js";
+import type {
+  DownstreamReceiver,
+  DownstreamStream,
+  FieldList,
+  RequestHead,
+  ResponseHead,
+  SwitchedConnection,
+  UpstreamReceiver,
+  UpstreamStream,
+} from "./message.js";
+import type { Cuttable } from "./open-work.js";
+import type { Destination } from "./router.js";
+import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./socket-connection.js";
+import { Tunnel, type TunnelOwner } from "./tunnel.js";
+
+/** RFC 9110 section 9.2.2: sending them twice is as good as once. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+export interface ExchangeContext {
+  readonly clock: Clock;
+  readonly accessLog: AccessSink;
+}
+
+/**
+ * Request path. One HTTP request with all its attempts, from its head to the last byte of its response,
+ * whatever protocols carry it. Ends at one settle point: outcome, lease, counters, access line.
+ */
+export class Exchange
+  implements DownstreamReceiver, UpstreamReceiver, SearchOwner, DialHandler, Cuttable, TunnelOwner
+{
+  readonly #context: ExchangeContext;
+  readonly #destination: Destination;
+  readonly #downstream: DownstreamStream;
+  readonly #head: RequestHead;
+  readonly #record: AccessRecord;
+  readonly #startedMs: number;
+  readonly #search: BackendSearch;
+  #lease: Lease | undefined;
+  #dial: Dial | undefined;
+  #connectingSinceMs = 0;
+  #upstream: UpstreamStream | undefined;
+  #lines: string | undefined;
+  #status = 0;
+  #sentMs = 0;
+  #totalTimer: Timer | undefined;
+  #tunnel: Tunnel | undefined;
+  /** Set once a request byte may have been used up, so that no other attempt can follow. */
+  #hasBodyBegun = false;
+  #isOver = false;
+
+  /** @param startedMs when the first byte of the request came */
+  constructor(
+    context: ExchangeContext,
+    destination: Destination,
+    downstream: DownstreamStream,
+    head: RequestHead,
+    record: AccessRecord,
+    startedMs: number,
+  ) {
+    this.#context = context;
+    this.#destination = destination;
+    this.#downstream = downstream;
+    this.#head = head;
+    this.#record = record;
+    this.#startedMs = startedMs;
+    const { service, retriesMax } = destination;
+    record.pool = service.pool.name;
+    this.#search = new BackendSearch(service, retriesMax, record, this, context.clock);
+  }
+
+  get kind(): "request" | "tunnel" {
+    return this.#tunnel === undefined ? "request" : "tunnel";
+  }
+
+  /** Looks for a backend. May end the exchange at once. */
+  start(nowMs: number): void {
+    const { requestTotalMs } = this.#destination;
+    if (requestTotalMs > 0) {
+      const leftMs = Math.max(this.#startedMs + requestTotalMs - nowMs, 0);
+      this.#totalTimer = this.#context.clock.after(leftMs, () => this.#totalTimePassed());
+    }
+    this.#search.begin(nowMs);
+  }
+
+  // ---------------------------------------------------------------- reaching a backend
+
+  onLease(lease: Lease): void {
+    const { service } = this.#destination;
+    const nowMs = this.#context.clock.nowMs();
+    this.#lease = lease;
+    service.work.add(lease.backend, this);
+    const connection = service.connections.take(lease.backend, this.#idleForLessMs(), nowMs);
+    if (connection === undefined) this.#open(lease, nowMs);
+    else this.#attempt(connection, lease, nowMs);
+  }
+
+  onSearchFailed(error: ProxyError): void {
+    this.#fail(error);
+  }
+
+  /** How recently a connection must have been used to carry this request; see `ReuseConfig`. */
+  #idleForLessMs(): number {
+    const { reuse } = this.#destination.service;
+    if (reuse.mode === "never") return 0;
+    const canRepeat = IDEMPOTENT.has(this.#head.method) && this.#head.body.kind === "none";
+    return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
+  }
+
+  #open(lease: Lease, nowMs: number): void {
+    const { service } = this.#destination;
+    const { host, port } = lease.backend.endpoint;
+    service.connections.makeRoom(lease.backend);
+    this.#connectingSinceMs = nowMs;
+    this.#dial = dialConnection({ host, port }, service.timeouts.connectMs, this.#context.clock, this);
+  }
+
+  onConnected(connection: Connection): void {
+    this.#dial = undefined;
+    const lease = this.#lease;
+    if (lease === undefined) {
+      connection.reset();
+      return;
+    }
+    lease.backend.row.add(COUNTER.connectionsOpened, lease.writer, 1);
+    const nowMs = this.#context.clock.nowMs();
+    this.#record.connectMs = Math.max(this.#record.connectMs, 0) + nowMs - this.#connectingSinceMs;
+    this.#attempt(this.#destination.service.connections.adopt(connection, lease.backend), lease, nowMs);
+  }
+
+  onConnectFailed(failure: DialFailure, cause: Error): void {
+    this.#dial = undefined;
+    const error =
+      failure === "connect-failed" ? connectError(cause) : new ProxyError(failure, "connect", { cause });
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    this.#destination.service.work.remove(lease.backend, this);
+    this.#lease = undefined;
+    if (this.#search.tryAgain(lease, error)) return;
+    this.#lease = lease;
+    this.#fail(error);
+  }
+
+  #attempt(connection: Http1Upstream, lease: Lease, nowMs: number): void {
+    this.#lines ??= forwardedLines(this.#head, this.#downstream.client);
+    this.#sentMs = nowMs;
+    const upstream = connection.begin(this, this.#destination.serverMs);
+    this.#upstream = upstream;
+    this.#record.isReused = upstream.isReused;
+    if (upstream.isReused) {
+      this.#record.connectMs = Math.max(this.#record.connectMs, 0);
+      lease.backend.row.add(COUNTER.connectionsReused, lease.writer, 1);
+    }
+    upstream.sendHead(this.#head, this.#lines);
+    if (this.#head.body.kind === "none") {
+      upstream.flush();
+    } else {
+      // A client that waits for a 100 gets the backend's, so the head must not wait for the body.
+      if (this.#head.expectsContinue) upstream.flush();
+      this.#downstream.readBody();
+    }
+  }
+
+  // ---------------------------------------------------------------- the request's body
+
+  onRequestBody(bytes: Buffer): void {
+    this.#hasBodyBegun = true;
+    if (this.#upstream?.sendBody(bytes) === false) this.#downstream.pauseBody();
+  }
+
+  onRequestEnd(trailers: FieldList | undefined): void {
+    this.#hasBodyBegun = true;
+    this.#upstream?.sendEnd(trailers);
+  }
+
+  onRequestPause(): void {
+    this.#upstream?.flush();
+  }
+
+  onUpstreamDrain(): void {
+    this.#downstream.readBody();
+  }
+
+  // ---------------------------------------------------------------- the response
+
+  onInformational(head: ResponseHead): void {
+    this.#downstream.sendInformational(head);
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    this.#status = head.status;
+    this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
+    this.#downstream.sendHead(head);
+  }
+
+  onResponseBody(bytes: Buffer): void {
+    if (!this.#downstream.sendBody(bytes)) this.#upstream?.pause();
+  }
+
+  onResponsePause(): void {
+    this.#downstream.flush();
+  }
+
+  onDownstreamDrain(): void {
+    this.#upstream?.resume();
+  }
+
+  onResponseEnd(trailers: FieldList | undefined): void {
+    this.#upstream = undefined;
+    this.#downstream.sendEnd(trailers);
+    this.#settle(this.#status >= 500 ? "server-error" : "success", undefined);
+    this.#downstream.done();
+  }
+
+  onSwitched(head: ResponseHead, switched: SwitchedConnection): void {
+    const lease = this.#lease;
+    this.#upstream = undefined;
+    if (lease === undefined) return;
+    this.#status = 101;
+    this.#totalTimer?.cancel();
+    this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
+    const client = this.#downstream.switchProtocol(head);
+    this.#tunnel = new Tunnel({
+      client: client.connection,
+      upstream: switched.connection,
+      lease,
+      clock: this.#context.clock,
+      idleMs: this.#destination.service.timeouts.tunnelMs,
+      owner: this,
+    });
+    this.#tunnel.start(client.firstBytes, switched.firstBytes);
+  }
+
+  onTunnelClosed(tunnel: Tunnel): void {
+    this.#settle(tunnel.error?.code === "cut" ? "ignored" : "success", tunnel.error);
+    this.#downstream.done();
+  }
+
+  // ---------------------------------------------------------------- failure
+
+  onUpstreamFailure(error: ProxyError): void {
+    this.#upstream = undefined;
+    if (!this.#isRepeated(error)) this.#fail(error);
+  }
+
+  /**
+   * A connection that had served before and died before the first byte of the answer was closed by the backend
+   * at leisure: that does not count against it, and what may be sent twice, or was not sent, goes out again on
+   * a fresh connection to the same backend.
+   */
+  #isRepeated(error: ProxyError): boolean {
+    const lease = this.#lease;
+    const isIdempotent = IDEMPOTENT.has(this.#head.method);
+    if (lease === undefined || !error.isReused || this.#hasBodyBegun || !isRepeatable(error, isIdempotent))
+      return false;
+    this.#open(lease, this.#context.clock.nowMs());
+    return true;
+  }
+
+  onDownstreamFailure(error: ProxyError): void {
+    this.#fail(error);
+  }
+
+  cut(): void {
+    if (this.#tunnel === undefined) this.#fail(new ProxyError("cut", this.#phase()));
+    else this.#tunnel.break(new ProxyError("cut", "data"));
+  }
+
+  #totalTimePassed(): void {
+    this.#fail(new ProxyError("request-total-timeout", this.#phase()));
+  }
+
+  #phase(): "queue" | "connect" | "response-head" | "data" {
+    if (this.#search.isQueued) return "queue";
+    if (this.#upstream === undefined) return "connect";
+    return this.#status === 0 ? "response-head" : "data";
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#isOver) return;
+    this.#upstream?.cancel();
+    this.#upstream = undefined;
+    this.#downstream.fail(error, this.#destination.service.pool.name);
+    // A reused connection's death says nothing about the backend.
+    const isStale = error.isReused && error.code === "upstream-reset";
+    this.#settle(isStale ? "ignored" : outcomeOf(error), error);
+    this.#downstream.done();
+  }
+
+  // ---------------------------------------------------------------- the end
+
+  /** The one settle point. */
+  #settle(outcome: Outcome, error: ProxyError | undefined): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { clock, accessLog } = this.#context;
+    const { service } = this.#destination;
+    const record = this.#record;
+    const nowMs = clock.nowMs();
+    this.#totalTimer?.cancel();
+    this.#dial?.cancel();
+    this.#search.cancel(nowMs);
+    if (error !== undefined) record.fail(error);
+    record.status = this.#status > 0 ? this.#status : (error?.status ?? 0);
+    record.totalMs = nowMs - this.#startedMs;
+    record.bytesIn = this.#downstream.bytesIn + (this.#tunnel?.bytesIn ?? 0);
+    record.bytesOut = this.#downstream.bytesOut + (this.#tunnel?.bytesOut ?? 0);
+    record.poolConnections = service.work.size + service.pool.queue.length;
+    record.backendConnections = this.#lease?.backend.inFlight ?? 0;
+    this.#release(outcome, nowMs);
+    accessLog.write(record);
+  }
+
+  #release(outcome: Outcome, nowMs: number): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    this.#lease = undefined;
+    this.#destination.service.work.remove(lease.backend, this);
+    const { row } = lease.backend;
+    const record = this.#record;
+    row.add(COUNTER.bytesIn, lease.writer, this.#downstream.bytesIn);
+    row.add(COUNTER.bytesOut, lease.writer, this.#downstream.bytesOut);
+    if (record.responseMs >= 0) {
+      row.add(COUNTER.timed, lease.writer, 1);
+      row.add(COUNTER.queueMs, lease.writer, Math.max(record.queueMs, 0));
+      row.add(COUNTER.connectMs, lease.writer, Math.max(record.connectMs, 0));
+      row.add(COUNTER.responseMs, lease.writer, record.responseMs);
+      row.add(COUNTER.totalMs, lease.writer, record.totalMs);
+    }
+    lease.release(outcome, this.#status, nowMs);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Request path. The fields a proxy must know, as small numbers, so that a head is searched and filtered by
+ * comparing numbers instead of names.
+ */
+export const KIND = {
+  other: 0,
+  host: 1,
+  connection: 2,
+  contentLength: 3,
+  transferEncoding: 4,
+  te: 5,
+  trailer: 6,
+  upgrade: 7,
+  keepAlive: 8,
+  proxyConnection: 9,
+  proxyAuthenticate: 10,
+  proxyAuthorization: 11,
+  http2Settings: 12,
+  expect: 13,
+  forwarded: 14,
+  xForwardedFor: 15,
+  xForwardedProto: 16,
+  xForwardedHost: 17,
+  xForwardedPort: 18,
+  xRealIp: 19,
+  via: 20,
+  date: 21,
+  retryAfter: 22,
+} as const;
+
+export type FieldKind = (typeof KIND)[keyof typeof KIND];
+
+/** A set of kinds, one bit each. */
+export type KindSet = number;
+
+export function kindSet(...kinds: readonly FieldKind[]): KindSet {
+  let set = 0;
+  for (const kind of kinds) set |= 1 << kind;
+  return set;
+}
+
+export function hasKind(set: KindSet, kind: FieldKind): boolean {
+  return (set & (1 << kind)) !== 0;
+}
+
+const NAMES: Readonly<Record<string, FieldKind>> = {
+  host: KIND.host,
+  connection: KIND.connection,
+  "content-length": KIND.contentLength,
+  "transfer-encoding": KIND.transferEncoding,
+  te: KIND.te,
+  trailer: KIND.trailer,
+  upgrade: KIND.upgrade,
+  "keep-alive": KIND.keepAlive,
+  "proxy-connection": KIND.proxyConnection,
+  "proxy-authenticate": KIND.proxyAuthenticate,
+  "proxy-authorization": KIND.proxyAuthorization,
+  "http2-settings": KIND.http2Settings,
+  expect: KIND.expect,
+  forwarded: KIND.forwarded,
+  "x-forwarded-for": KIND.xForwardedFor,
+  "x-forwarded-proto": KIND.xForwardedProto,
+  "x-forwarded-host": KIND.xForwardedHost,
+  "x-forwarded-port": KIND.xForwardedPort,
+  "x-real-ip": KIND.xRealIp,
+  via: KIND.via,
+  date: KIND.date,
+  "retry-after": KIND.retryAfter,
+};
+
+interface Candidate {
+  readonly name: string;
+  readonly kind: FieldKind;
+}
+
+const LONGEST_NAME = 19;
+
+/** Known names by length and first letter; few share both. */
+const CANDIDATES: readonly (readonly Candidate[])[] = Array.from(
+  { length: (LONGEST_NAME + 1) * 32 },
+  (_, slot) =>
+    Object.entries(NAMES)
+      .filter(([name]) => slotOf(name.length, name.charCodeAt(0)) === slot)
+      .map(([name, kind]) => ({ name, kind })),
+);
+
+function slotOf(length: number, firstCode: number): number {
+  return length * 32 + (firstCode & 31);
+}
+
+/** The kind of the field whose name is `text[start..end)`, in any case. */
+export function fieldKindOf(text: string, start: number, end: number): FieldKind {
+  const length = end - start;
+  if (length > LONGEST_NAME) return KIND.other;
+  const candidates = CANDIDATES[slotOf(length, text.charCodeAt(start))] as readonly Candidate[];
+  for (const { name, kind } of candidates) if (isSameName(text, start, name)) return kind;
+  return KIND.other;
+}
+
+function isSameName(text: string, start: number, name: string): boolean {
+  for (let at = 0; at < name.length; at++) {
+    const code = text.charCodeAt(start + at);
+    if ((code >= 0x41 && code <= 0x5a ? code | 0x20 : code) !== name.charCodeAt(at)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,230 @@
+import type { BodyFraming, FieldList } from "../message.js";
+import { FAULT, faultOfFields, type HeadFault } from "./head-fault.js";
+import { RawFields } from "./raw-fields.js";
+import { BLANK, classOf, FIELD_VALUE, HEX } from "./syntax.js";
+
+/** Most bytes of one chunk-size line, extensions included. */
+const CHUNK_LINE_BYTES_MAX = 256;
+/** Most bytes of all chunk extensions of a body: a chunk of one byte may not carry endless ones. */
+const EXTENSION_BYTES_MAX = 16 * 1024;
+/** Most bytes and fields of a trailer section. */
+const TRAILER_BYTES_MAX = 16 * 1024;
+const TRAILER_FIELDS_MAX = 64;
+/** Hex digits of a chunk size that stay exact in a double. */
+const SIZE_DIGITS_MAX = 12;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const SEMICOLON = 0x3b;
+
+/** Receives what a body carries, without its framing. */
+export interface BodySink {
+  /** Valid during the call only. */
+  onBody(bytes: Buffer): void;
+}
+
+/** Where in a body the next byte stands. */
+const State = {
+  Done: 0,
+  Length: 1,
+  UntilClose: 2,
+  ChunkSize: 3,
+  ChunkExtension: 4,
+  ChunkSizeLf: 5,
+  ChunkData: 6,
+  ChunkDataCr: 7,
+  ChunkDataLf: 8,
+  Trailers: 9,
+} as const;
+type State = (typeof State)[keyof typeof State];
+
+/**
+ * Request path. Takes the framing off a body as its bytes come, in any portions (RFC 9112 sections 6.2 and 7.1).
+ * Serves one body after another.
+ */
+export class BodyDecoder {
+  #state: State = State.Done;
+  /** Bytes left of the body or chunk. */
+  #left = 0;
+  #sizeDigits = 0;
+  #lineBytes = 0;
+  #extensionBytes = 0;
+  #trailerText = "";
+  #trailers: RawFields | undefined;
+  #fault: HeadFault | undefined;
+
+  /** Whether the body's end was reached. */
+  get isDone(): boolean {
+    return this.#state === State.Done;
+  }
+
+  /** Whether the end of the connection is a whole body's end. */
+  get mayEndNow(): boolean {
+    return this.#state === State.Done || this.#state === State.UntilClose;
+  }
+
+  /** What is wrong with the framing; nothing more is decoded then. */
+  get fault(): HeadFault | undefined {
+    return this.#fault;
+  }
+
+  /** The trailer section of a chunked body; undefined when it is empty. */
+  get trailers(): FieldList | undefined {
+    return this.#trailers;
+  }
+
+  begin(framing: BodyFraming): void {
+    this.#fault = undefined;
+    this.#trailers = undefined;
+    switch (framing.kind) {
+      case "none":
+        this.#state = State.Done;
+        return;
+      case "length":
+        this.#left = framing.length;
+        this.#state = framing.length === 0 ? State.Done : State.Length;
+        return;
+      case "until-close":
+        this.#state = State.UntilClose;
+        return;
+      case "chunked":
+        this.#extensionBytes = 0;
+        this.#trailerText = "";
+        this.#beginChunk();
+    }
+  }
+
+  /** The connection ended: a body that runs until then is whole. */
+  end(): void {
+    if (this.#state === State.UntilClose) this.#state = State.Done;
+  }
+
+  /**
+   * Decodes `bytes` from `start` on and answers the position behind what was used: short of the end only when
+   * the body is done or at fault.
+   */
+  decode(bytes: Buffer, start: number, sink: BodySink): number {
+    let at = start;
+    while (at < bytes.length && this.#state !== State.Done && this.#fault === undefined) {
+      at = this.#isData ? this.#data(bytes, at, sink) : this.#framing(bytes, at);
+    }
+    return at;
+  }
+
+  get #isData(): boolean {
+    return (
+      this.#state === State.Length || this.#state === State.UntilClose || this.#state === State.ChunkData
+    );
+  }
+
+  #data(bytes: Buffer, start: number, sink: BodySink): number {
+    if (this.#state === State.UntilClose) {
+      sink.onBody(start === 0 ? bytes : bytes.subarray(start));
+      return bytes.length;
+    }
+    const end = Math.min(bytes.length, start + this.#left);
+    this.#left -= end - start;
+    if (this.#left === 0) this.#state = this.#state === State.Length ? State.Done : State.ChunkDataCr;
+    sink.onBody(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+    return end;
+  }
+
+  #beginChunk(): void {
+    this.#state = State.ChunkSize;
+    this.#left = 0;
+    this.#sizeDigits = 0;
+    this.#lineBytes = 0;
+  }
+
+  #framing(bytes: Buffer, start: number): number {
+    if (this.#state === State.Trailers) return this.#trailerBytes(bytes, start);
+    const code = bytes[start] as number;
+    switch (this.#state) {
+      case State.ChunkSize:
+        this.#size(code);
+        break;
+      case State.ChunkExtension:
+        this.#extension(code);
+        break;
+      case State.ChunkSizeLf:
+        if (code !== LF) this.#fault = FAULT.badChunkSize;
+        else this.#state = this.#left === 0 ? State.Trailers : State.ChunkData;
+        break;
+      case State.ChunkDataCr:
+        if (code !== CR) this.#fault = FAULT.badChunkEnd;
+        else this.#state = State.ChunkDataLf;
+        break;
+      case State.ChunkDataLf:
+        if (code !== LF) this.#fault = FAULT.badChunkEnd;
+        else this.#beginChunk();
+        break;
+      default:
+        break;
+    }
+    return start + 1;
+  }
+
+  #size(code: number): void {
+    if ((classOf(code) & HEX) !== 0) {
+      if (++this.#sizeDigits > SIZE_DIGITS_MAX) this.#fault = FAULT.chunkTooLarge;
+      this.#left = this.#left * 16 + hexValue(code);
+    } else if (this.#sizeDigits === 0) {
+      this.#fault = FAULT.badChunkSize;
+    } else if (code === CR) {
+      this.#state = State.ChunkSizeLf;
+    } else if (code === SEMICOLON) {
+      this.#state = State.ChunkExtension;
+    } else {
+      this.#fault = FAULT.badChunkSize;
+    }
+  }
+
+  /** Extensions are read over and not passed on; nobody relies on them (RFC 9112 section 7.1.1). */
+  #extension(code: number): void {
+    if (code === CR) {
+      this.#state = State.ChunkSizeLf;
+    } else if ((classOf(code) & (FIELD_VALUE | BLANK)) === 0) {
+      this.#fault = FAULT.badChunkExtension;
+    } else if (++this.#lineBytes > CHUNK_LINE_BYTES_MAX || ++this.#extensionBytes > EXTENSION_BYTES_MAX) {
+      this.#fault = FAULT.chunkLineTooLong;
+    }
+  }
+
+  /** Collects the trailer section up to its empty line. Rare, so it need not be fast. */
+  #trailerBytes(bytes: Buffer, start: number): number {
+    const before = this.#trailerText.length;
+    const stop = Math.min(bytes.length, start + TRAILER_BYTES_MAX + 1 - before);
+    const text = this.#trailerText + bytes.toString("latin1", start, stop);
+    // Length of the field lines; the empty line follows them.
+    const length = text.startsWith("\r\n") ? 0 : lengthUpToEmptyLine(text);
+    if (length === undefined) {
+      if (text.length > TRAILER_BYTES_MAX) this.#fault = FAULT.trailersTooLarge;
+      this.#trailerText = text;
+      return stop;
+    }
+    this.#readTrailers(text, length);
+    return start + length + 2 - before;
+  }
+
+  #readTrailers(text: string, end: number): void {
+    if (end > 0) {
+      const fields = new RawFields();
+      const fieldFault = fields.parse(text, 0, end, TRAILER_FIELDS_MAX);
+      if (fieldFault !== undefined) {
+        this.#fault = faultOfFields(fieldFault);
+        return;
+      }
+      this.#trailers = fields;
+    }
+    this.#state = State.Done;
+  }
+}
+
+function lengthUpToEmptyLine(text: string): number | undefined {
+  const at = text.indexOf("\r\n\r\n");
+  return at < 0 ? undefined : at + 2;
+}
+
+function hexValue(code: number): number {
+  return code <= 0x39 ? code - 0x30 : (code | 0x20) - 0x57;
+}

@@ -1,0 +1,48 @@
+import { KIND } from "../field-kind.js";
+import type { BodyFraming } from "../message.js";
+import { FAULT, type HeadFault } from "./head-fault.js";
+import type { RawFields } from "./raw-fields.js";
+import { DIGIT, isAll, isWord, listElements } from "./syntax.js";
+
+/** Most digits of a length that stay exact in a double. */
+const LENGTH_DIGITS_MAX = 15;
+
+export const NO_BODY: BodyFraming = { kind: "none" };
+export const CHUNKED_BODY: BodyFraming = { kind: "chunked" };
+export const UNTIL_CLOSE: BodyFraming = { kind: "until-close" };
+
+/**
+ * Request path. What Content-Length and Transfer-Encoding say of a body (RFC 9112 section 6). Both together,
+ * repeated, listed, signed or overflowing lengths, codings in HTTP/1.0 and any that do not end in one single
+ * `chunked` are refused: two readers who guess differently are how requests are smuggled. Undefined when
+ * neither field is there.
+ */
+export function framingOf(fields: RawFields, isOldVersion: boolean): BodyFraming | HeadFault | undefined {
+  const hasLength = fields.has(KIND.contentLength);
+  if (!fields.has(KIND.transferEncoding)) return hasLength ? lengthOf(fields) : undefined;
+  if (isOldVersion) return FAULT.codingInOldVersion;
+  if (hasLength) return FAULT.lengthAndCoding;
+  return codingOf(fields);
+}
+
+function lengthOf(fields: RawFields): BodyFraming | HeadFault {
+  const values = fields.valuesOf(KIND.contentLength);
+  if (values.length !== 1) return FAULT.repeatedLength;
+  const value = values[0] as string;
+  if (!isAll(value, 0, value.length, DIGIT)) return FAULT.badLength;
+  const digits = value.replace(/^0+(?=.)/, "");
+  if (digits.length > LENGTH_DIGITS_MAX) return FAULT.badLength;
+  return { kind: "length", length: Number(digits) };
+}
+
+function codingOf(fields: RawFields): BodyFraming | HeadFault {
+  const values = fields.valuesOf(KIND.transferEncoding);
+  const only = values[0] as string;
+  if (values.length === 1 && isWord(only, 0, only.length, "chunked")) return CHUNKED_BODY;
+  const codings = values.flatMap(listElements);
+  const last = codings.at(-1);
+  // `chunked,` is a list with an empty element, which not everybody reads alike.
+  if (codings.length < 2) return FAULT.badCoding;
+  if (last !== "chunked" || codings.indexOf("chunked") !== codings.length - 1) return FAULT.badCoding;
+  return FAULT.unknownCoding;
+}

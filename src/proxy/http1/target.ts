@@ -1,0 +1,84 @@
+import { FAULT, type HeadFault } from "./head-fault.js";
+import { classOf, DIGIT, HEX, HOST, isAll } from "./syntax.js";
+
+/** A request target (RFC 9112 section 3.2), split into what is forwarded and whom it names. */
+export interface Target {
+  /** Path and query, or `*`. */
+  readonly origin: string;
+  /** The authority of an absolute-form target; undefined otherwise. */
+  readonly authority: string | undefined;
+}
+
+const PERCENT = 0x25;
+const HASH = 0x23;
+const SLASH = 0x2f;
+
+/** Request path. Reads a target whose characters are all visible ASCII. */
+export function parseTarget(method: string, text: string): Target | HeadFault {
+  if (method === "CONNECT") return isHostValue(text) ? { origin: text, authority: text } : FAULT.badTarget;
+  const fault = checkCharacters(text);
+  if (fault !== undefined) return fault;
+  if (text.charCodeAt(0) === SLASH) return { origin: text, authority: undefined };
+  if (text === "*") return method === "OPTIONS" ? { origin: "*", authority: undefined } : FAULT.badTarget;
+  return parseAbsolute(method, text);
+}
+
+function checkCharacters(text: string): HeadFault | undefined {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === HASH) return FAULT.fragment;
+    if (code === PERCENT && !isAll(text, at + 1, Math.min(at + 3, text.length), HEX)) return FAULT.badPercent;
+    if (code === PERCENT && at + 2 >= text.length) return FAULT.badPercent;
+  }
+  return undefined;
+}
+
+/** `http://authority/path`, forwarded in origin form. */
+function parseAbsolute(method: string, text: string): Target | HeadFault {
+  const scheme = /^https?:\/\//i.exec(text);
+  if (scheme === null) return FAULT.badTarget;
+  const start = scheme[0].length;
+  const rest = text.slice(start).search(/[/?]/);
+  const authority = rest < 0 ? text.slice(start) : text.slice(start, start + rest);
+  if (authority.includes("@")) return FAULT.userinfo;
+  if (authority === "" || !isHostValue(authority)) return FAULT.badAuthority;
+  const path = rest < 0 ? "" : text.slice(start + rest);
+  // RFC 9112 section 3.2.4: OPTIONS of a server as a whole loses its path on the way.
+  if (path === "") return { origin: method === "OPTIONS" ? "*" : "/", authority };
+  return { origin: path.startsWith("?") ? `/${path}` : path, authority };
+}
+
+/**
+ * Whether a text is `host [ ":" port ]` (RFC 9110 section 7.2): a name, an IPv4 address or an IP literal in
+ * brackets, without user information.
+ */
+export function isHostValue(text: string): boolean {
+  if (text.charCodeAt(0) === 0x5b) {
+    const end = text.indexOf("]");
+    return end > 1 && isIpv6(text, 1, end) && isPort(text, end + 1);
+  }
+  const colon = text.indexOf(":");
+  const end = colon < 0 ? text.length : colon;
+  for (let at = 0; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if ((classOf(code) & HOST) === 0 || code === 0x5b || code === 0x5d) return false;
+    if (code === PERCENT && !isAll(text, at + 1, Math.min(at + 3, end), HEX)) return false;
+  }
+  return end > 0 && isPort(text, end);
+}
+
+function isIpv6(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if ((classOf(code) & HEX) === 0 && code !== 0x3a && code !== 0x2e) return false;
+  }
+  return true;
+}
+
+/** From `start` on nothing, or a colon and at most five digits. */
+function isPort(text: string, start: number): boolean {
+  if (start === text.length) return true;
+  if (text.charCodeAt(start) !== 0x3a) return false;
+  const digits = text.length - start - 1;
+  return digits === 0 || (digits <= 5 && isAll(text, start + 1, text.length, DIGIT));
+}

@@ -1,0 +1,122 @@
+import type { Backend } from "../../core/backend.js";
+import type { PoolEvent } from "../../core/events.js";
+import type { Pool } from "../../core/pool.js";
+import type { Clock } from "../../platform/clock.js";
+import type { Connection } from "../connection.js";
+import { Http1Upstream, type UpstreamKeeper } from "./upstream.js";
+
+export interface UpstreamConnectionsOptions {
+  readonly idleMs: number;
+  /** Most connections to one backend, idle ones included; 0 for no limit. */
+  readonly maxPerBackend: number;
+  /** Whether connections are used again at all. */
+  readonly isReusing: boolean;
+}
+
+/** The connections to one backend. */
+class BackendConnections {
+  /** Last used at the end. */
+  readonly idle: Http1Upstream[] = [];
+  open = 0;
+}
+
+/**
+ * Request path. The keep-alive connections of one pool: per backend, the last used first, so that few stay warm
+ * and the rest time out. A backend that takes no more work loses its idle connections at once.
+ */
+export class UpstreamConnections implements UpstreamKeeper {
+  readonly #options: UpstreamConnectionsOptions;
+  readonly #clock: Clock;
+  readonly #byBackend = new Map<Backend, BackendConnections>();
+  readonly #unsubscribe: () => void;
+
+  constructor(pool: Pool, options: UpstreamConnectionsOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#unsubscribe = pool.subscribe((event) => this.#onEvent(event));
+  }
+
+  /**
+   * An idle connection, or undefined. With `idleForLessMs` only one that was used so recently that the backend
+   * will hardly be closing it at this moment.
+   */
+  take(backend: Backend, idleForLessMs: number, nowMs: number): Http1Upstream | undefined {
+    const idle = this.#byBackend.get(backend)?.idle;
+    const last = idle?.at(-1);
+    if (last === undefined || nowMs - last.idleSinceMs >= idleForLessMs) return undefined;
+    return idle?.pop();
+  }
+
+  /** Makes room for one more connection: at the limit the one idle for longest goes. */
+  makeRoom(backend: Backend): void {
+    const { maxPerBackend } = this.#options;
+    const connections = this.#byBackend.get(backend);
+    if (connections === undefined || maxPerBackend === 0) return;
+    while (connections.open >= maxPerBackend && connections.idle.length > 0) connections.idle[0]?.close();
+  }
+
+  /** A new connection, open and about to serve. */
+  adopt(connection: Connection, backend: Backend): Http1Upstream {
+    let connections = this.#byBackend.get(backend);
+    if (connections === undefined) {
+      connections = new BackendConnections();
+      this.#byBackend.set(backend, connections);
+    }
+    connections.open++;
+    return new Http1Upstream(connection, backend, this, this.#clock);
+  }
+
+  keep(connection: Http1Upstream): void {
+    const connections = this.#byBackend.get(connection.backend);
+    const { facts } = connection.backend;
+    const isWanted =
+      facts.discovery.state !== "gone" && facts.admin.state !== "maint" && this.#options.isReusing;
+    if (connections === undefined || !isWanted) {
+      connection.close();
+      return;
+    }
+    connections.idle.push(connection);
+    connection.idle(this.#options.idleMs, this.#clock.nowMs());
+  }
+
+  forget(connection: Http1Upstream): void {
+    const connections = this.#byBackend.get(connection.backend);
+    if (connections === undefined) return;
+    connections.open--;
+    const at = connections.idle.indexOf(connection);
+    if (at >= 0) connections.idle.splice(at, 1);
+    if (connections.open === 0) this.#byBackend.delete(connection.backend);
+  }
+
+  /** Connections to a backend, idle ones included, and how many of them are idle. */
+  count(backend: Backend): { readonly open: number; readonly idle: number } {
+    const connections = this.#byBackend.get(backend);
+    return { open: connections?.open ?? 0, idle: connections?.idle.length ?? 0 };
+  }
+
+  closeIdle(backend: Backend): void {
+    for (const connection of [...(this.#byBackend.get(backend)?.idle ?? [])]) connection.close();
+  }
+
+  /** For the end: closes what is idle and keeps nothing any more. */
+  stop(): void {
+    this.#unsubscribe();
+    for (const backend of [...this.#byBackend.keys()]) this.closeIdle(backend);
+  }
+
+  #onEvent(event: PoolEvent): void {
+    switch (event.type) {
+      case "backend-leaving":
+      case "backend-removed":
+        this.closeIdle(event.backend);
+        return;
+      case "state-changed":
+        if (event.to === "down" || event.to === "ejected" || event.to === "maint" || event.to === "drain") {
+          this.closeIdle(event.backend);
+        }
+        return;
+      default:
+        return;
+    }
+  }
+}

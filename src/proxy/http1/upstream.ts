@@ -1,0 +1,331 @@
+import type { Backend } from "../../core/backend.js";
+import type { Clock } from "../../platform/clock.js";
+import type { Connection, ConnectionHandler } from "../connection.js";
+import { Deadline } from "../deadline.js";
+import { ProxyError, type ProxyErrorCode } from "../errors.js";
+import type { FieldList, RequestHead, UpstreamReceiver, UpstreamStream } from "../message.js";
+import { BodyDecoder, type BodySink } from "./body-decoder.js";
+import { type HeadFault, isFault } from "./head-fault.js";
+import { RawFields } from "./raw-fields.js";
+import { type Http1ResponseHead, parseResponseHead } from "./response-head.js";
+import { CHUNK_END, chunkStart, lastChunk, requestHeadText } from "./writer.js";
+
+/** Most bytes and fields of a response head. Backends may be more verbose than clients. */
+const HEAD_BYTES_MAX = 64 * 1024;
+const HEAD_FIELDS_MAX = 256;
+/** Most 1xx answers before the final one. */
+const INFORMATIONAL_MAX = 16;
+/** Body portions up to this size wait for `flush`, to share a write. */
+const HELD_BYTES_MAX = 4 * 1024;
+
+/** Who keeps the idle connections. */
+export interface UpstreamKeeper {
+  /** It has served an exchange and can serve another. */
+  keep(connection: Http1Upstream): void;
+  /** It is gone. */
+  forget(connection: Http1Upstream): void;
+}
+
+type State = "idle" | "head" | "body" | "over";
+
+/**
+ * Request path. One keep-alive connection to a backend, serving one exchange after another. The backend's bytes
+ * are checked as strictly as a client's: what is not exactly framed ends the exchange with 502 and the
+ * connection with it.
+ */
+export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySink {
+  readonly backend: Backend;
+  /** When it last became idle. */
+  idleSinceMs = 0;
+  readonly #connection: Connection;
+  readonly #keeper: UpstreamKeeper;
+  readonly #clock: Clock;
+  readonly #deadline: Deadline;
+  readonly #fields = new RawFields();
+  readonly #decoder = new BodyDecoder();
+  #state: State = "idle";
+  #receiver: UpstreamReceiver | undefined;
+  #request: RequestHead | undefined;
+  #serverMs = 0;
+  #head: Http1ResponseHead | undefined;
+  #partial: Buffer | undefined;
+  #held = "";
+  #informational = 0;
+  #exchanges = 0;
+  #isSent = false;
+  #isRequestWhole = false;
+  #isPaused = false;
+  /** Set when the backend agreed to switch protocols. */
+  #hasSwitched = false;
+
+  constructor(connection: Connection, backend: Backend, keeper: UpstreamKeeper, clock: Clock) {
+    this.#connection = connection;
+    this.backend = backend;
+    this.#keeper = keeper;
+    this.#clock = clock;
+    this.#deadline = new Deadline(clock, () => this.#silent());
+    connection.handler = this;
+    connection.resume();
+  }
+
+  // ---------------------------------------------------------------- life
+
+  /** Begins an exchange; the backend may be silent for `serverMs` at a time. */
+  begin(receiver: UpstreamReceiver, serverMs: number): UpstreamStream {
+    this.#receiver = receiver;
+    this.#serverMs = serverMs;
+    this.#state = "head";
+    this.#exchanges++;
+    this.#informational = 0;
+    this.#isSent = false;
+    this.#isRequestWhole = false;
+    this.#deadline.clear();
+    return this;
+  }
+
+  /** Waits for the next exchange, for `idleMs` at most. */
+  idle(idleMs: number, nowMs: number): void {
+    this.idleSinceMs = nowMs;
+    this.#deadline.set(idleMs, nowMs);
+  }
+
+  close(): void {
+    this.#state = "over";
+    this.#deadline.cancel();
+    this.#keeper.forget(this);
+    this.#connection.destroy();
+  }
+
+  get isReused(): boolean {
+    return this.#exchanges > 1;
+  }
+
+  get isSent(): boolean {
+    return this.#isSent;
+  }
+
+  // ---------------------------------------------------------------- the request
+
+  sendHead(head: RequestHead, lines: string): void {
+    this.#request = head;
+    this.#isRequestWhole = head.body.kind === "none";
+    this.#held = requestHeadText(head, lines);
+    this.#touch();
+  }
+
+  sendBody(bytes: Buffer): boolean {
+    const isChunked = this.#request?.body.kind === "chunked";
+    const before = isChunked ? this.#held + chunkStart(bytes.length) : this.#held;
+    const after = isChunked ? CHUNK_END : "";
+    if (bytes.length <= HELD_BYTES_MAX && before.length <= HELD_BYTES_MAX) {
+      this.#held = before + bytes.toString("latin1") + after;
+      return true;
+    }
+    this.#held = "";
+    this.#isSent = true;
+    this.#touch();
+    return this.#connection.writeText(before, bytes, after);
+  }
+
+  sendEnd(trailers: FieldList | undefined): void {
+    if (this.#request?.body.kind === "chunked") this.#held += lastChunk(trailers);
+    this.#isRequestWhole = true;
+    this.#touch();
+  }
+
+  flush(): void {
+    if (this.#held === "") return;
+    const text = this.#held;
+    this.#held = "";
+    this.#isSent = true;
+    this.#connection.writeText(text);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    // A client that reads slowly is not the backend's silence.
+    this.#deadline.clear();
+    this.#connection.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#touch();
+    this.#connection.resume();
+  }
+
+  cancel(): void {
+    this.#receiver = undefined;
+    this.close();
+  }
+
+  // ---------------------------------------------------------------- the response
+
+  onData(chunk: Buffer): void {
+    if (this.#state === "over") return;
+    if (this.#state === "idle") {
+      // Nobody asked. A connection that is out of step must never serve again.
+      this.close();
+      return;
+    }
+    this.#touch();
+    let at = 0;
+    while (at < chunk.length && (this.#state === "head" || this.#state === "body")) {
+      at = this.#state === "head" ? this.#readHead(chunk, at) : this.#decoder.decode(chunk, at, this);
+      if (this.#state === "body" && this.#decoder.fault !== undefined) this.#invalid(this.#decoder.fault);
+      else if (this.#state === "body" && this.#decoder.isDone) break;
+    }
+    if (this.#hasSwitched) this.#handOver(chunk.subarray(at));
+    else if (this.#state === "body" && this.#decoder.isDone) this.#end(at === chunk.length);
+    else this.#receiver?.onResponsePause();
+  }
+
+  onBody(bytes: Buffer): void {
+    this.#receiver?.onResponseBody(bytes);
+  }
+
+  onEnd(): void {
+    if (this.#state === "idle") {
+      this.close();
+    } else if (this.#state === "body") {
+      this.#decoder.end();
+      if (this.#decoder.isDone) this.#end(true);
+      else this.#fail("upstream-truncated");
+    } else if (this.#state === "head") {
+      this.#fail("upstream-reset");
+    }
+  }
+
+  onDrain(): void {
+    this.#touch();
+    this.#receiver?.onUpstreamDrain();
+  }
+
+  onClose(error: Error | undefined): void {
+    if (this.#state === "over") return;
+    if (this.#state === "idle") this.close();
+    // The end of a connection that broke is no whole body's end.
+    else this.#fail(this.#state === "head" ? "upstream-reset" : "upstream-truncated", error);
+  }
+
+  /** Reads a head from `chunk`, or keeps its beginning; answers the position behind what was used. */
+  #readHead(chunk: Buffer, start: number): number {
+    const before = this.#partial?.length ?? 0;
+    const bytes =
+      this.#partial === undefined
+        ? chunk.subarray(start)
+        : Buffer.concat([this.#partial, chunk.subarray(start)]);
+    const end = bytes.indexOf("\r\n\r\n", Math.max(before - 3, 0), "latin1");
+    if ((end < 0 ? bytes.length : end + 4) > HEAD_BYTES_MAX) {
+      this.#fail("upstream-invalid", undefined, "head over the limit");
+      return chunk.length;
+    }
+    if (end < 0) {
+      this.#partial = this.#partial === undefined ? Buffer.from(bytes) : bytes;
+      return chunk.length;
+    }
+    this.#partial = undefined;
+    this.#takeHead(bytes.toString("latin1", 0, end + 4));
+    return start + end + 4 - before;
+  }
+
+  #takeHead(text: string): void {
+    const head = parseResponseHead(text, this.#fields, HEAD_FIELDS_MAX, this.#request?.method ?? "");
+    if (isFault(head)) this.#invalid(head);
+    else if (head.status === 101) this.#switch(head);
+    else if (head.status < 200) this.#inform(head);
+    else {
+      this.#head = head;
+      this.#state = "body";
+      this.#decoder.begin(head.body);
+      this.#receiver?.onResponseHead(head);
+    }
+  }
+
+  #inform(head: Http1ResponseHead): void {
+    if (++this.#informational > INFORMATIONAL_MAX)
+      this.#fail("upstream-invalid", undefined, "too many 1xx answers");
+    else this.#receiver?.onInformational(head);
+  }
+
+  /** Only the protocol that was asked for, on a request that was sent whole (RFC 9110 section 7.8). */
+  #switch(head: Http1ResponseHead): void {
+    const wanted = this.#request?.upgrade;
+    const given = head.fields.value("upgrade")?.toLowerCase();
+    if (wanted === undefined || given !== wanted || !head.isUpgrade) {
+      this.#fail("upstream-invalid", undefined, "a switch of protocols nobody asked for");
+      return;
+    }
+    this.#head = head;
+    this.#hasSwitched = true;
+    this.#state = "over";
+    this.#deadline.cancel();
+    this.#keeper.forget(this);
+  }
+
+  /** From here on the connection is the tunnel's; it never serves an exchange again. */
+  #handOver(rest: Buffer): void {
+    const head = this.#head;
+    if (head === undefined) return;
+    const firstBytes = rest.length === 0 ? undefined : Buffer.from(rest);
+    this.#receiver?.onSwitched(head, { connection: this.#connection, firstBytes });
+    this.#receiver = undefined;
+  }
+
+  /** The response is whole. */
+  #end(isAllUsed: boolean): void {
+    const receiver = this.#receiver;
+    const trailers = this.#decoder.trailers;
+    const isReusable =
+      isAllUsed &&
+      this.#isRequestWhole &&
+      this.#held === "" &&
+      this.#head?.keepsAlive === true &&
+      !this.#connection.closed;
+    this.#receiver = undefined;
+    this.#request = undefined;
+    this.#head = undefined;
+    if (isReusable) {
+      this.#state = "idle";
+      if (this.#isPaused) this.resume();
+      this.#keeper.keep(this);
+    } else {
+      this.close();
+    }
+    // Last: the exchange's end may begin another on this connection.
+    receiver?.onResponseEnd(trailers);
+  }
+
+  // ---------------------------------------------------------------- failure
+
+  #touch(): void {
+    const isWaiting = this.#isRequestWhole || this.#connection.pendingBytes > 0;
+    if (isWaiting && !this.#isPaused) this.#deadline.set(this.#serverMs, this.#clock.nowMs());
+    else this.#deadline.clear();
+  }
+
+  #silent(): void {
+    if (this.#state === "idle") this.close();
+    else this.#fail("upstream-timeout");
+  }
+
+  #invalid(fault: HeadFault): void {
+    this.#fail("upstream-invalid", undefined, fault.detail);
+  }
+
+  #fail(code: ProxyErrorCode, cause?: Error, detail?: string): void {
+    const receiver = this.#receiver;
+    const phase = this.#state === "body" ? "data" : "response-head";
+    const facts = { isSent: this.#isSent, isReused: this.isReused && this.#partial === undefined };
+    this.#receiver = undefined;
+    this.close();
+    receiver?.onUpstreamFailure(
+      new ProxyError(code, phase, {
+        ...facts,
+        ...(cause === undefined ? {} : { cause }),
+        ...(detail === undefined ? {} : { detail }),
+      }),
+    );
+  }
+}

@@ -1,0 +1,140 @@
+import { KIND, kindSet } from "../field-kind.js";
+import type { FieldList, RequestHead, ResponseHead } from "../message.js";
+
+/** Fields that speak of one connection only (RFC 9110 section 7.6.1), and the framing, which is written anew. */
+export const HOP_BY_HOP = kindSet(
+  KIND.connection,
+  KIND.keepAlive,
+  KIND.proxyConnection,
+  KIND.proxyAuthenticate,
+  KIND.proxyAuthorization,
+  KIND.te,
+  KIND.trailer,
+  KIND.transferEncoding,
+  KIND.upgrade,
+  KIND.http2Settings,
+);
+
+/** Framing fields, written in one spelling. */
+const FRAMING = kindSet(KIND.contentLength, KIND.transferEncoding);
+
+/** What must never come in trailers (RFC 9110 section 6.5.1): framing, routing and connection matters. */
+const NOT_IN_TRAILERS = HOP_BY_HOP | FRAMING | kindSet(KIND.host, KIND.expect);
+const NAMES_NOT_IN_TRAILERS: readonly string[] = [
+  "age",
+  "authorization",
+  "cache-control",
+  "content-encoding",
+  "content-range",
+  "content-type",
+  "cookie",
+  "date",
+  "expires",
+  "location",
+  "max-forwards",
+  "set-cookie",
+  "www-authenticate",
+];
+
+/**
+ * Request path. A request head for a backend. `lines` are the fields to send, without framing; the framing is
+ * added here, in the one spelling that fits the body.
+ */
+export function requestHeadText(head: RequestHead, lines: string): string {
+  const start = `${head.method} ${head.target} HTTP/1.1\r\n${lines}`;
+  const trailers = head.takesTrailers ? "te: trailers\r\nconnection: te\r\n" : "";
+  switch (head.body.kind) {
+    case "length":
+      return `${start}${trailers}content-length: ${head.body.length}\r\n\r\n`;
+    case "chunked":
+      return `${start}${trailers}transfer-encoding: chunked\r\n\r\n`;
+    default:
+      if (head.upgrade !== undefined)
+        return `${start}connection: upgrade\r\nupgrade: ${head.upgrade}\r\n\r\n`;
+      return `${start}${trailers}\r\n`;
+  }
+}
+
+/** How the client's side ends a response. */
+export interface ResponseEnding {
+  /** Chunked, where the length is not known. */
+  readonly isChunked: boolean;
+  /** `close`, `keep-alive` or nothing to say. */
+  readonly connection: string | undefined;
+}
+
+/** Request path. A final response head for a client. */
+export function responseHeadText(head: ResponseHead, ending: ResponseEnding): string {
+  const drop =
+    head.status === 204
+      ? HOP_BY_HOP | FRAMING
+      : head.body.kind === "length"
+        ? HOP_BY_HOP | FRAMING
+        : HOP_BY_HOP;
+  let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n${head.fields.serialize(drop, head.connectionNames)}`;
+  if (head.body.kind === "length" && head.status !== 204) text += `content-length: ${head.body.length}\r\n`;
+  if (ending.isChunked) text += "transfer-encoding: chunked\r\n";
+  if (ending.connection !== undefined) text += `connection: ${ending.connection}\r\n`;
+  return `${text}\r\n`;
+}
+
+/** A 1xx head, passed on as it came but for what speaks of one connection. */
+export function informationalHeadText(head: ResponseHead): string {
+  const lines = head.fields.serialize(HOP_BY_HOP | FRAMING, head.connectionNames);
+  return `HTTP/1.1 ${head.status} ${head.reason}\r\n${lines}\r\n`;
+}
+
+/** The 101 that hands the connection over. */
+export function switchingHeadText(head: ResponseHead, protocol: string): string {
+  const lines = head.fields.serialize(HOP_BY_HOP | FRAMING, head.connectionNames);
+  return `HTTP/1.1 101 ${head.reason}\r\n${lines}connection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`;
+}
+
+/** The size line of a chunk. A chunk is written only with its bytes in hand. */
+export function chunkStart(bytes: number): string {
+  return `${bytes.toString(16)}\r\n`;
+}
+
+/** What follows the data of a chunk. */
+export const CHUNK_END = "\r\n";
+
+/** The last chunk with its trailers. */
+export function lastChunk(trailers: FieldList | undefined): string {
+  if (trailers === undefined) return "0\r\n\r\n";
+  return `0\r\n${trailers.serialize(NOT_IN_TRAILERS, NAMES_NOT_IN_TRAILERS)}\r\n`;
+}
+
+/** A whole reply of our own; it ends the connection unless told otherwise. */
+export function replyText(
+  status: number,
+  body: string,
+  options: { readonly close: boolean; readonly withBody: boolean },
+): string {
+  const connection = options.close ? "connection: close\r\n" : "";
+  const retry = status === 503 ? "retry-after: 1\r\n" : "";
+  const head =
+    `HTTP/1.1 ${status} ${reasonOf(status)}\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+    `cache-control: no-store\r\n${retry}${connection}\r\n`;
+  return options.withBody ? head + body : head;
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  404: "Not Found",
+  408: "Request Timeout",
+  413: "Content Too Large",
+  414: "URI Too Long",
+  417: "Expectation Failed",
+  421: "Misdirected Request",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+};
+
+function reasonOf(status: number): string {
+  return REASONS[status] ?? "Error";
+}
