@@ -23,7 +23,7 @@ export function poolNamed(pools: ReadonlyMap<string, Pool>, name: string): Pool 
   if (pool !== undefined) return pool;
   const all = [...pools.keys()];
   const otherwise = all.length === 0 ? "there are no pools" : `ListPools shows all ${all.length}`;
-  throw unknown("pool", name, nearestNames(name, all), otherwise);
+  throw unknown(`pool "${name}"`, nearestNames(name, all), otherwise);
 }
 
 /** The named pool, or all of them when the name is empty. */
@@ -51,7 +51,7 @@ export function backendNamed(pools: ReadonlyMap<string, Pool>, names: Names): re
   if (found.length === 0) {
     const where = among.length === 1 ? ` in pool ${among[0]?.name}` : "";
     const nearest = nearestNames(name, among.flatMap(namesOf));
-    throw unknown(`backend${where}`, name, nearest, "ListBackends shows all");
+    throw unknown(`backend "${name}"${where}`, nearest, "ListBackends shows all");
   }
   refuseMixedIdentities(name, found);
   return found;

@@ -16,15 +16,15 @@ export function invalid(field: string, expected: string): AdminRefusal {
   return new AdminRefusal(status.INVALID_ARGUMENT, `${field}: ${expected}`);
 }
 
-/** An unknown name, with the nearest ones. */
-export function unknown(
-  what: string,
-  name: string,
-  nearest: readonly string[],
-  otherwise: string,
-): AdminRefusal {
+/**
+ * An unknown name, with the nearest ones.
+ *
+ * @param missing `backend "web-9" in pool web`
+ * @param otherwise what to do where no name is near.
+ */
+export function unknown(missing: string, nearest: readonly string[], otherwise: string): AdminRefusal {
   const proposal = nearest.length > 0 ? `did you mean ${nearest.join(" or ")}?` : otherwise;
-  return new AdminRefusal(status.NOT_FOUND, `there is no ${what} "${name}"; ${proposal}`);
+  return new AdminRefusal(status.NOT_FOUND, `there is no ${missing}; ${proposal}`);
 }
 
 /** A wrong state or an ambiguous name. The sentence says what to do. */

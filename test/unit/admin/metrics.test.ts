@@ -1,0 +1,107 @@
+import { describe, expect, it } from "vitest";
+import { renderMetrics } from "../../../src/admin/metrics.js";
+import { ManualClock } from "./manual-clock.js";
+import { backendOf, endpointOf, poolOf, Scene } from "./scene.js";
+
+function sceneOf() {
+  const scene = new Scene({ clock: new ManualClock() });
+  const web = scene.add(poolOf("web"), [endpointOf("a", 1), endpointOf("b", 2)]);
+  return { scene, web };
+}
+
+function render(scene: Scene): string {
+  return [...renderMetrics(scene)].join("");
+}
+
+/** The value of the one sample whose name and labels begin and contain what is given. */
+function sample(text: string, name: string, ...labels: readonly string[]): number {
+  const lines = text
+    .split("\n")
+    .filter((line) => /^\w+/.exec(line)?.[0] === name && labels.every((label) => line.includes(label)));
+  expect(lines, `${name} ${labels.join(" ")}`).toHaveLength(1);
+  return Number(lines[0]?.split(" ").at(-1));
+}
+
+describe("renderMetrics", () => {
+  it("writes valid text: each family once, with help and type, no sample twice", () => {
+    const { scene } = sceneOf();
+    const lines = render(scene).trimEnd().split("\n");
+    const samples = lines.filter((line) => !line.startsWith("#"));
+    for (const line of samples) {
+      expect(line).toMatch(/^[a-z_]+[a-z0-9_]*(\{([a-z_]+="(\\.|[^"\\])*",?)+\})? [0-9.e+-]+$/);
+    }
+    const ids = samples.map((line) => line.slice(0, line.lastIndexOf(" ")));
+    expect(new Set(ids).size).toBe(ids.length);
+    const types = lines.filter((line) => line.startsWith("# TYPE")).map((line) => line.split(" "));
+    expect(new Set(types.map(([, , name]) => name)).size).toBe(types.length);
+    for (const [, , name, type] of types) expect(name?.endsWith("_total")).toBe(type === "counter");
+    const families = new Set(types.map(([, , name]) => name));
+    for (const line of samples) expect(families).toContain(/^\w+/.exec(line)?.[0]);
+  });
+
+  it("shows what was counted", () => {
+    const { scene, web } = sceneOf();
+    const avoid = [backendOf(web, "b")];
+    web.acquire(avoid, 0)?.release("server-error", 503, 1);
+    web.acquire(avoid, 0)?.release("connect-failure", 0, 1);
+    web.acquire(avoid, 0);
+    const text = render(scene);
+    expect(sample(text, "pilotfish_backend_sessions_total", 'id="a"')).toBe(3);
+    expect(sample(text, "pilotfish_backend_current_sessions", 'id="a"')).toBe(1);
+    expect(sample(text, "pilotfish_backend_http_responses_total", 'id="a"', 'code="5xx"')).toBe(1);
+    expect(sample(text, "pilotfish_backend_connection_errors_total", 'id="a"')).toBe(1);
+    expect(sample(text, "pilotfish_pool_sessions_total")).toBe(3);
+    expect(sample(text, "pilotfish_pool_active_servers")).toBe(2);
+    expect(sample(text, "pilotfish_discovery_up")).toBe(0);
+    expect(sample(text, "pilotfish_discovery_age_seconds")).toBe(5);
+    expect(sample(text, "pilotfish_listener_bytes_out_total")).toBe(5_000_000_000);
+    expect(sample(text, "pilotfish_build_info", 'version="1.2.3"')).toBe(1);
+  });
+
+  it("shows mean times and their sums only where something was timed", () => {
+    const { scene, web } = sceneOf();
+    web.count("timed", 4);
+    web.count("responseMs", 1000);
+    const text = render(scene);
+    expect(sample(text, "pilotfish_pool_response_time_average_seconds")).toBe(0.25);
+    expect(sample(text, "pilotfish_pool_response_time_seconds_total")).toBe(1);
+    expect(text).not.toContain("pilotfish_backend_response_time_average_seconds");
+  });
+
+  it("shows one state per backend, the strongest", () => {
+    const { scene, web } = sceneOf();
+    const backend = backendOf(web, "a");
+    const terms = { origin: "operator", owner: "", reason: "", ttlMs: undefined } as const;
+    const state = () =>
+      /state="(\w+)"} 1$/m.exec(
+        render(scene)
+          .split(/^(?=.*status.*id="a")/m)
+          .slice(1)
+          .join(""),
+      )?.[1];
+    expect(state()).toBe("UP");
+    web.setWeight(backend, { kind: "weight", weight: 0 }, terms, 0);
+    expect(state()).toBe("DRAIN");
+    web.eject(backend, undefined, "", 0);
+    expect(state()).toBe("EJECTED");
+    web.setCheck(backend, "down", "", 0);
+    expect(state()).toBe("DOWN");
+    web.apply({ endpoints: [endpointOf("a", 1, { admitted: false }), endpointOf("b", 2)] }, 0);
+    expect(state()).toBe("REFUSED");
+    web.setAdmin(backend, "maint", terms, 0);
+    expect(state()).toBe("MAINT");
+  });
+
+  it("never lets a counter of a pool go back when a backend leaves", () => {
+    const { scene, web } = sceneOf();
+    web.acquire([backendOf(web, "b")], 0)?.release("success", 200, 1);
+    web.apply({ endpoints: [endpointOf("b", 2)] }, 2);
+    expect(sample(render(scene), "pilotfish_pool_sessions_total")).toBe(1);
+  });
+
+  it("escapes label values", () => {
+    const { scene } = sceneOf();
+    scene.add(poolOf('we"ird\\\n'), []);
+    expect(render(scene)).toContain('pilotfish_pool_servers{pool="we\\"ird\\\\\\n"} 0');
+  });
+});
