@@ -1,0 +1,113 @@
+import type {
+  BalanceConfig,
+  ConsulConfig,
+  DiscoveryConfig,
+  HealthCheckConfig,
+  ListenerConfig,
+} from "./config/model.js";
+import type { Probe } from "./control/probe.js";
+import { HttpProbe } from "./control/probes/http.js";
+import { TcpProbe } from "./control/probes/tcp.js";
+import type { Source, SourceDeps } from "./control/source.js";
+import { createConsulSource } from "./control/sources/consul/source.js";
+import { createFileSource } from "./control/sources/file/file.js";
+import { createStaticSource } from "./control/sources/static/static.js";
+import type { Balancer } from "./core/balancer.js";
+import { Leastconn } from "./core/balancers/leastconn.js";
+import { RandomDraws } from "./core/balancers/random.js";
+import { RoundRobin } from "./core/balancers/roundrobin.js";
+import type { Clock } from "./platform/clock.js";
+import type { Random } from "./platform/random.js";
+import type { AccessSink } from "./proxy/access-record.js";
+import type { TrustedNetworks } from "./proxy/headers.js";
+import { http1Protocol } from "./proxy/http1/http1-protocol.js";
+import type { Protocol } from "./proxy/listener.js";
+import { Router } from "./proxy/router.js";
+import { tcpProtocol } from "./proxy/tcp/tcp-session.js";
+import type { UpstreamService } from "./proxy/upstream-service.js";
+
+/**
+ * THE list of what can be chosen by name in the configuration. A new balancer, source, probe or listener
+ * protocol is one file of its own, its options in the configuration schema, and one line here.
+ */
+
+/** One maker per member of a union, found by the member's discriminant. */
+type Makers<Union, Name extends keyof Union, Rest extends readonly unknown[], Made> = {
+  readonly [Each in Union[Name] & string]: (
+    config: Extract<Union, Record<Name, Each>>,
+    ...rest: Rest
+  ) => Made;
+};
+
+const BALANCERS: Makers<BalanceConfig, "algorithm", [Random], Balancer> = {
+  leastconn: (config) => new Leastconn(config),
+  roundrobin: () => new RoundRobin(),
+  random: (config, random) => new RandomDraws(config, random),
+};
+
+const SOURCES: Makers<DiscoveryConfig, "type", [ConsulConfig, SourceDeps], Source> = {
+  consul: (config, consul, deps) => createConsulSource(config, consul, deps),
+  static: (config, _consul, deps) => createStaticSource(config, deps),
+  file: (config, _consul, deps) => createFileSource(config, deps),
+};
+
+const PROBES: Makers<HealthCheckConfig, "type", [Clock], Probe> = {
+  tcp: (_config, clock) => new TcpProbe(clock),
+  http: (config, clock) => new HttpProbe(config, clock),
+};
+
+/** What listeners are made with, besides their own configuration. */
+export interface ProtocolParts {
+  service(pool: string): UpstreamService;
+  readonly trusted: TrustedNetworks;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly accessLog: AccessSink;
+}
+
+const PROTOCOLS: Readonly<
+  Record<ListenerConfig["protocol"], (config: ListenerConfig, parts: ProtocolParts) => Protocol>
+> = {
+  http: (config, parts) => {
+    const router = new Router(config.routes, config.pool, parts.service, parts.random);
+    return http1Protocol({ ...parts, config, router });
+  },
+  tcp: (config, parts) => {
+    const upstream = parts.service(config.pool ?? "");
+    return tcpProtocol({ ...parts, listener: config.name, upstream });
+  },
+};
+
+/** The maker of a union's member; the compiler cannot see that both come from the same member. */
+function makerOf<Config, Rest extends readonly unknown[], Made>(
+  makers: Readonly<Record<string, (config: never, ...rest: Rest) => Made>>,
+  name: string,
+): (config: Config, ...rest: Rest) => Made {
+  const maker = makers[name];
+  if (maker === undefined) throw new Error(`nothing is registered as ${name}`);
+  return maker as (config: Config, ...rest: Rest) => Made;
+}
+
+/** The balancer a pool's configuration names. */
+export function createBalancer(config: BalanceConfig, random: Random): Balancer {
+  return makerOf<BalanceConfig, [Random], Balancer>(BALANCERS, config.algorithm)(config, random);
+}
+
+/** The source a pool's configuration names. */
+export function createSource(config: DiscoveryConfig, consul: ConsulConfig, deps: SourceDeps): Source {
+  return makerOf<DiscoveryConfig, [ConsulConfig, SourceDeps], Source>(SOURCES, config.type)(
+    config,
+    consul,
+    deps,
+  );
+}
+
+/** The active check a pool's configuration names. */
+export function createProbe(config: HealthCheckConfig, clock: Clock): Probe {
+  return makerOf<HealthCheckConfig, [Clock], Probe>(PROBES, config.type)(config, clock);
+}
+
+/** What a listener does with its connections. */
+export function createProtocol(config: ListenerConfig, parts: ProtocolParts): Protocol {
+  return PROTOCOLS[config.protocol](config, parts);
+}
