@@ -1,0 +1,416 @@
+import type { AdminFact, Backend, CheckFact } from "../../src/core/backend.js";
+import type { Balancer } from "../../src/core/balancer.js";
+import { Leastconn } from "../../src/core/balancers/leastconn.js";
+import { RandomDraws } from "../../src/core/balancers/random.js";
+import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
+import type { Endpoint } from "../../src/core/endpoint.js";
+import type { PoolEvent } from "../../src/core/events.js";
+import type { Lease } from "../../src/core/lease.js";
+import type { Outcome } from "../../src/core/outcome.js";
+import type { Pool } from "../../src/core/pool.js";
+import type { Ticket } from "../../src/core/queue.js";
+import { COUNTER_NAMES, type CounterName } from "../../src/core/scoreboard.js";
+import type { WeightChange } from "../../src/core/weight.js";
+import { endpoint, newPool, OUTLIER, terms } from "../support/pool-fixture.js";
+import { seededRandom } from "../support/seeded-random.js";
+
+const MAX_EJECTION_PERCENT = 40;
+const MOST_WAITING = 6;
+
+/** What the world expects of one backend, beside what the pool says. */
+interface Expectation {
+  check: CheckFact;
+  ejectedUntilMs: number | undefined;
+  served: number;
+}
+
+interface KeyExpectation {
+  admin?: { value: AdminFact; untilMs: number };
+  weight?: { value: WeightChange; untilMs: number };
+}
+
+function balancerFor(kind: number, random: () => number): Balancer {
+  if (kind === 0) return new Leastconn({ idle: "weighted" });
+  if (kind === 1) return new Leastconn({ idle: "haproxy" });
+  if (kind === 2) return new RoundRobin();
+  return new RandomDraws({ draws: 2 }, random);
+}
+
+/**
+ * A pool in a world of chance that depends on the seed alone: lists come and go, backends fail, operators meddle,
+ * clients take, wait, give up and give back, and time passes. After every step the pool is compared with what
+ * the world knows by itself. Whatever differs throws.
+ */
+export class PoolWorld {
+  readonly pool: Pool;
+  readonly #random: () => number;
+  readonly #limit: number;
+  readonly #leases: Lease[] = [];
+  readonly #waiting: { readonly number: number; readonly ticket: Ticket }[] = [];
+  readonly #expected = new Map<Backend, Expectation>();
+  readonly #overrides = new Map<string, KeyExpectation>();
+  readonly #totals = new Map<CounterName, number>();
+  readonly #picks = new Map<string, number>();
+  #listed: readonly Endpoint[] = [];
+  #nowMs = 0;
+  #dueMs = Number.POSITIVE_INFINITY;
+  #isDueStale = false;
+  #arrivals = 0;
+  #ejections = 0;
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed);
+    this.#limit = this.#below(3);
+    this.pool = newPool({
+      balancer: balancerFor(seed % 4, this.#random),
+      outlier: { ...OUTLIER, maxEjectionPercent: MAX_EJECTION_PERCENT },
+      maxInFlightPerBackend: this.#limit,
+      maxQueue: MOST_WAITING,
+      drainDeadlineMs: 3_000,
+    });
+    this.pool.onDueChanged(() => {
+      this.#isDueStale = true;
+    });
+    this.pool.subscribe((event, nowMs) => this.#onEvent(event, nowMs));
+  }
+
+  /** How much happened, to be sure that something did. */
+  get story(): { picks: number; ejections: number; backends: number } {
+    return { picks: this.#picks.size, ejections: this.#ejections, backends: this.#expected.size };
+  }
+
+  step(): void {
+    const dice = this.#random();
+    if (dice < 0.4) this.#acquire();
+    else if (dice < 0.72) this.#release();
+    else if (dice < 0.77) this.#cancel();
+    else if (dice < 0.87) this.#pass(this.#below(800));
+    else if (dice < 0.9) this.#apply();
+    else if (dice < 0.94) this.#check();
+    else if (dice < 0.96) this.#overrideWeight();
+    else if (dice < 0.98) this.#overrideAdmin();
+    else this.#meddle();
+    if (this.#isDueStale) this.#tick();
+    this.#verify();
+  }
+
+  /** Gives everything back, lists nothing, and lets time pass: nothing may stay behind. */
+  end(): void {
+    for (const { ticket } of this.#waiting.splice(0)) ticket.cancel();
+    while (this.#leases.length > 0) this.#release();
+    this.pool.apply({ endpoints: [] }, this.#nowMs);
+    this.#verify();
+    if (this.pool.size !== 0) throw new Error(`${this.pool.size} backends stayed behind`);
+    if (this.pool.acquire([], this.#nowMs) !== undefined) throw new Error("an empty pool gave a lease");
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit);
+  }
+
+  #oneOf<Item>(items: readonly Item[]): Item | undefined {
+    return items[this.#below(items.length)];
+  }
+
+  // ---------------------------------------------------------------- what happens
+
+  #acquire(): void {
+    const avoid = this.#random() < 0.2 ? [...this.pool.backends()].slice(0, 1 + this.#below(2)) : [];
+    const free = [...this.pool.backends()].filter((backend) => this.#mayBePicked(backend));
+    const isQueueEmpty = this.#waiting.length === 0;
+    const lease = this.pool.acquire(avoid, this.#nowMs);
+    if (lease !== undefined) {
+      if (!isQueueEmpty) throw new Error("a newcomer overtook those who wait");
+      if (!free.includes(lease.backend))
+        throw new Error(`${lease.backend.id} was picked though not eligible`);
+      if (avoid.includes(lease.backend) && free.some((backend) => !avoid.includes(backend)))
+        throw new Error(`${lease.backend.id} was picked though to be avoided`);
+      this.#leases.push(lease);
+      this.#picks.set(lease.backend.id, (this.#picks.get(lease.backend.id) ?? 0) + 1);
+      return;
+    }
+    if (free.length > 0) throw new Error(`nothing was picked though ${free[0]?.id} is free`);
+    const hasUsable = [...this.pool.backends()].some((backend) => this.#isEligible(backend));
+    if (this.pool.refusal() !== (hasUsable ? "all-full" : "no-usable-backend"))
+      throw new Error("wrong refusal");
+    if (this.#random() < 0.7) this.#wait();
+  }
+
+  #wait(): void {
+    const number = ++this.#arrivals;
+    const isFull = this.#waiting.length >= MOST_WAITING;
+    const ticket = this.pool.enqueue({
+      avoid: [],
+      granted: (lease) => {
+        if (this.#waiting.shift()?.number !== number)
+          throw new Error(`waiter ${number} was served out of order`);
+        if (!this.#isEligible(lease.backend))
+          throw new Error(`a waiter got ${lease.backend.id}, not eligible`);
+        if (this.#random() < 0.2) lease.release("success", 200, this.#nowMs);
+        else this.#leases.push(lease);
+      },
+    });
+    if ((ticket === undefined) !== isFull) throw new Error("the queue's limit is not kept");
+    if (ticket !== undefined) this.#waiting.push({ number, ticket });
+  }
+
+  #cancel(): void {
+    const at = this.#below(this.#waiting.length);
+    const [left] = this.#waiting.splice(at, 1);
+    left?.ticket.cancel();
+  }
+
+  #release(): void {
+    const [lease] = this.#leases.splice(this.#below(this.#leases.length), 1);
+    if (lease === undefined) return;
+    // Some backends fail most of the time, so that streaks come about.
+    const isBad = lease.backend.endpoint.port % 3 === 0;
+    const [outcome, status] =
+      this.#random() < (isBad ? 0.85 : 0.15) ? this.#failure() : (["success", 200] as const);
+    lease.release(outcome, status, this.#nowMs);
+  }
+
+  #failure(): readonly [Outcome, number] {
+    return this.#oneOf([
+      ["server-error", 500],
+      ["server-error", 503],
+      ["connect-failure", 0],
+      ["timeout", 0],
+      ["reset", 0],
+      ["ignored", 0],
+    ] as const) as readonly [Outcome, number];
+  }
+
+  #apply(): void {
+    const endpoints: Endpoint[] = [];
+    for (let id = 0; id < 8; id++) {
+      if (this.#random() < 0.25) continue;
+      endpoints.push(
+        endpoint(`b${id}`, {
+          port: 1 + id + (this.#random() < 0.1 ? 100 : 0),
+          weight: this.#oneOf([1, 1, 2, 10, 0, 300]) ?? 1,
+          admitted: this.#random() < 0.9,
+        }),
+      );
+      const last = endpoints.at(-1);
+      if (last !== undefined && this.#random() < 0.05) endpoints.push({ ...last, weight: 5 });
+      if (last !== undefined && this.#random() < 0.05) endpoints.push({ ...last, port: last.port + 200 });
+    }
+    this.#listed = this.#random() < 0.05 ? [] : endpoints;
+    this.pool.apply({ endpoints: this.#listed }, this.#nowMs);
+  }
+
+  #check(): void {
+    const backend = this.#oneOf([...this.#expected.keys()]);
+    if (backend === undefined) return;
+    const state = this.#oneOf(["up", "up", "down", "unchecked"] as const) ?? "up";
+    const isHeld = this.pool.backend(backend.id) === backend;
+    if (isHeld) this.#expectationOf(backend).check = state;
+    this.pool.setCheck(backend, state, "", this.#nowMs);
+  }
+
+  #terms(): { ttlMs: number | undefined; untilMs: number } {
+    const ttlMs = this.#random() < 0.7 ? 1 + this.#below(3_000) : undefined;
+    return { ttlMs, untilMs: ttlMs === undefined ? Number.POSITIVE_INFINITY : this.#nowMs + ttlMs };
+  }
+
+  #overrideWeight(): void {
+    const backend = this.#oneOf([...this.pool.backends()]);
+    if (backend === undefined) return;
+    const { ttlMs, untilMs } = this.#terms();
+    const value: WeightChange | undefined = this.#oneOf([
+      { kind: "weight", weight: this.#below(257) },
+      { kind: "weight", weight: 0 },
+      { kind: "percent", percent: 50 },
+      undefined,
+    ] as const);
+    const held = this.#overrides.get(backend.endpoint.key) ?? {};
+    this.#overrides.set(
+      backend.endpoint.key,
+      value === undefined ? { ...held } : { ...held, weight: { value, untilMs } },
+    );
+    if (value === undefined) delete this.#overrides.get(backend.endpoint.key)?.weight;
+    this.pool.setWeight(backend, value, terms(ttlMs), this.#nowMs);
+  }
+
+  #overrideAdmin(): void {
+    const backend = this.#oneOf([...this.pool.backends()]);
+    if (backend === undefined) return;
+    const { ttlMs, untilMs } = this.#terms();
+    const value = this.#oneOf(["drain", "maint", "ready", "ready"] as const) ?? "ready";
+    const held = { ...this.#overrides.get(backend.endpoint.key) };
+    if (value === "ready") delete held.admin;
+    else held.admin = { value, untilMs };
+    this.#overrides.set(backend.endpoint.key, held);
+    this.pool.setAdmin(backend, value, terms(ttlMs), this.#nowMs);
+  }
+
+  #meddle(): void {
+    const backend = this.#oneOf([...this.pool.backends()]);
+    if (backend === undefined) return;
+    if (this.#random() < 0.5) {
+      const durationMs = 1 + this.#below(4_000);
+      this.#expectationOf(backend).ejectedUntilMs = this.#nowMs + durationMs;
+      this.pool.eject(backend, durationMs, "by hand", this.#nowMs);
+    } else {
+      this.#expectationOf(backend).ejectedUntilMs = undefined;
+      this.pool.unEject(backend, "by hand", this.#nowMs);
+    }
+  }
+
+  /** Time passes as the pool's keeper lets it: a tick exactly whenever one is due. */
+  #pass(durationMs: number): void {
+    const targetMs = this.#nowMs + durationMs;
+    while (this.#dueMs <= targetMs) {
+      if (this.#dueMs < this.#nowMs) throw new Error(`due ${this.#dueMs} lies before ${this.#nowMs}`);
+      this.#nowMs = this.#dueMs;
+      this.#tick();
+    }
+    this.#nowMs = targetMs;
+  }
+
+  #tick(): void {
+    for (const [key, { admin, weight }] of this.#overrides) {
+      const left: KeyExpectation = {};
+      if (admin !== undefined && admin.untilMs > this.#nowMs) left.admin = admin;
+      if (weight !== undefined && weight.untilMs > this.#nowMs) left.weight = weight;
+      this.#overrides.set(key, left);
+    }
+    const dueMs = this.pool.tick(this.#nowMs);
+    if (dueMs <= this.#nowMs) throw new Error(`due ${dueMs} at ${this.#nowMs}, after its tick`);
+    this.#dueMs = dueMs;
+    this.#isDueStale = false;
+  }
+
+  // ---------------------------------------------------------------- what is told
+
+  #onEvent(event: PoolEvent, nowMs: number): void {
+    if (nowMs !== this.#nowMs) throw new Error(`${event.type} is told of ${nowMs}, it is ${this.#nowMs}`);
+    if (event.type === "backend-added") {
+      this.#expected.set(event.backend, { check: "unchecked", ejectedUntilMs: undefined, served: 0 });
+    } else if (event.type === "backend-removed") {
+      if (event.backend.inFlight !== 0)
+        throw new Error(`${event.backend.id} was removed with work in flight`);
+    } else if (event.type === "state-changed" && event.fact === "detection") {
+      if (event.to === "ejected") this.#onEjected(event.backend, event.why, event.untilMs);
+      else this.#onReturned(event.backend, event.why);
+    }
+    // A listener that takes work must find a whole pool.
+    if (this.#random() < 0.02) {
+      const lease = this.pool.acquire([], nowMs);
+      if (lease === undefined) return;
+      if (!this.#isEligible(lease.backend)) throw new Error(`${lease.backend.id} was picked by a listener`);
+      this.#leases.push(lease);
+    }
+  }
+
+  #onEjected(backend: Backend, why: string, untilMs: number | undefined): void {
+    this.#ejections++;
+    this.#expectationOf(backend).ejectedUntilMs = untilMs;
+    if (why === "by hand") return;
+    const { present, ejected, eligible } = this.#count();
+    if (ejected > 1 && (100 * ejected) / present > MAX_EJECTION_PERCENT)
+      throw new Error(`${ejected} of ${present} are ejected, over the cap`);
+    if (eligible === 0 && backend.row.state !== 0 && this.#wouldBeEligible(backend))
+      throw new Error(`${backend.id} was the last usable backend and was ejected`);
+  }
+
+  #onReturned(backend: Backend, why: string): void {
+    const expected = this.#expectationOf(backend);
+    if (why === "ejection time served" && expected.ejectedUntilMs !== this.#nowMs)
+      throw new Error(`${backend.id} returned at ${this.#nowMs} instead of ${expected.ejectedUntilMs}`);
+    expected.ejectedUntilMs = undefined;
+  }
+
+  // ---------------------------------------------------------------- what must hold
+
+  #expectationOf(backend: Backend): Expectation {
+    const expected = this.#expected.get(backend);
+    if (expected === undefined) throw new Error(`${backend.id} was never announced`);
+    return expected;
+  }
+
+  /** From the facts alone, not from the bits the pool keeps. */
+  #isEligible(backend: Backend): boolean {
+    return backend.facts.detection.state === "active" && this.#wouldBeEligible(backend);
+  }
+
+  #wouldBeEligible(backend: Backend): boolean {
+    const { discovery, check, admin } = backend.facts;
+    return (
+      discovery.state === "admitted" &&
+      check.state !== "down" &&
+      admin.state === "ready" &&
+      backend.row.weight16 > 0
+    );
+  }
+
+  #mayBePicked(backend: Backend): boolean {
+    return this.#isEligible(backend) && (this.#limit === 0 || this.#openOn(backend) < this.#limit);
+  }
+
+  #openOn(backend: Backend): number {
+    return this.#leases.filter((lease) => lease.backend === backend).length;
+  }
+
+  #count(): { present: number; ejected: number; eligible: number } {
+    const backends = [...this.pool.backends()];
+    const present = backends.filter((backend) => !backend.isGone);
+    return {
+      present: present.length,
+      ejected: present.filter((backend) => backend.facts.detection.state === "ejected").length,
+      eligible: backends.filter((backend) => this.#isEligible(backend)).length,
+    };
+  }
+
+  #verify(): void {
+    const census = this.pool.census();
+    const counted = this.#count();
+    for (const name of ["present", "ejected", "eligible"] as const) {
+      if (census[name] !== counted[name])
+        throw new Error(`census says ${census[name]} ${name}, not ${counted[name]}`);
+    }
+    if (this.pool.inFlight !== this.#leases.length)
+      throw new Error(`${this.pool.inFlight} in flight, ${this.#leases.length} leases open`);
+    if (this.pool.queue.length !== this.#waiting.length)
+      throw new Error(`${this.pool.queue.length} queued, ${this.#waiting.length} waiting`);
+    if (this.#waiting.length > 0 && [...this.pool.backends()].some((backend) => this.#mayBePicked(backend)))
+      throw new Error("someone waits although a slot is free");
+    for (const backend of this.pool.backends()) this.#verifyBackend(backend);
+    this.#verifyTotals();
+  }
+
+  #verifyBackend(backend: Backend): void {
+    const expected = this.#expectationOf(backend);
+    const { id, endpoint: described, facts, inFlight } = backend;
+    const open = this.#openOn(backend);
+    if (inFlight !== open) throw new Error(`${id} counts ${inFlight} in flight, ${open} leases are open`);
+    if (inFlight < 0 || (this.#limit > 0 && inFlight > this.#limit))
+      throw new Error(`${id} has ${inFlight} in flight`);
+    if (backend.isGone && inFlight === 0) throw new Error(`${id} is gone and empty, and still here`);
+    const isListed = this.#listed.some((each) => each.key === described.key && each.port === described.port);
+    if (backend.isGone === isListed && this.pool.appliedMs !== undefined && this.#listed.length > 0)
+      throw new Error(`${id} is ${isListed ? "listed and gone" : "neither listed nor gone"}`);
+    if (facts.check.state !== expected.check) throw new Error(`${id} lost its check: ${facts.check.state}`);
+    const isEjected = facts.detection.state === "ejected";
+    if (isEjected !== (expected.ejectedUntilMs !== undefined))
+      throw new Error(`${id} lost or gained an ejection`);
+    const override = this.#overrides.get(described.key);
+    if (facts.admin.state !== (override?.admin?.value ?? "ready"))
+      throw new Error(`${id} is ${facts.admin.state}, not ${override?.admin?.value ?? "ready"}`);
+    const change = override?.weight?.value;
+    if (change?.kind === "weight" && backend.weight !== change.weight && !backend.isGone)
+      throw new Error(`${id} weighs ${backend.weight}, not ${change.weight}`);
+    const served = backend.row.read(0);
+    if (served < expected.served) throw new Error(`${id} served ${served}, less than before`);
+    expected.served = served;
+  }
+
+  #verifyTotals(): void {
+    for (const name of COUNTER_NAMES) {
+      const total = this.pool.total(name);
+      if (total < (this.#totals.get(name) ?? 0)) throw new Error(`the total of ${name} fell to ${total}`);
+      this.#totals.set(name, total);
+    }
+  }
+}

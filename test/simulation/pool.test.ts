@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { PoolWorld } from "./pool-world.js";
+
+const STEPS = 2_500;
+const SEEDS = Array.from({ length: 24 }, (_, index) => 9_000 + index);
+/** `SIMULATION_SEED=9001 npx vitest run --config test/vitest.config.ts test/simulation` plays one again. */
+const wanted = process.env.SIMULATION_SEED;
+
+function play(seed: number): PoolWorld {
+  const world = new PoolWorld(seed);
+  let step = 0;
+  try {
+    for (; step < STEPS; step++) world.step();
+    world.end();
+  } catch (error) {
+    throw new Error(`seed ${seed}, step ${step}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+  return world;
+}
+
+describe("a pool in a world of chance", () => {
+  it.each(wanted === undefined ? SEEDS : [Number(wanted)])("keeps every invariant with seed %i", (seed) => {
+    const { picks, ejections, backends } = play(seed).story;
+    // Otherwise nothing was put to the test.
+    expect(picks).toBeGreaterThan(5);
+    expect(ejections).toBeGreaterThan(5);
+    expect(backends).toBeGreaterThan(20);
+  });
+});
