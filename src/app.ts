@@ -290,8 +290,7 @@ export class App {
     pool.subscribe((event) => {
       if (event.type === "drain-deadline") service.work.cut(event.backend);
     });
-    const log = this.#log.child("pool", { pool: config.name });
-    logPoolEvents(pool, log);
+    logPoolEvents(pool, this.#log.child("pool", { pool: config.name }));
     this.#journal.follow(pool);
     const source = createSource(config.discovery, this.#config.consul, deps);
     const prober =
@@ -303,7 +302,7 @@ export class App {
         this.#clock,
         this.#random,
       );
-    const keeper = new PoolKeeper({ pool, source, prober, clock: this.#clock, log });
+    const keeper = new PoolKeeper({ pool, source, prober, clock: this.#clock });
     this.#pools.set(config.name, pool);
     this.#upstreams.set(config.name, { keeper, service });
   }

@@ -1,7 +1,6 @@
 import type { Snapshot } from "../core/endpoint.js";
 import type { Pool } from "../core/pool.js";
 import type { Clock, Timer } from "../platform/clock.js";
-import type { Log } from "../platform/log.js";
 import type { Prober } from "./prober.js";
 import type { Source, SourceSink, SourceStatus } from "./source.js";
 
@@ -14,7 +13,6 @@ export interface PoolKeeperOptions {
   /** Undefined where the pool has no active check. */
   readonly prober: Prober | undefined;
   readonly clock: Clock;
-  readonly log: Log;
 }
 
 /**
@@ -26,7 +24,6 @@ export class PoolKeeper implements SourceSink {
   readonly #source: Source;
   readonly #prober: Prober | undefined;
   readonly #clock: Clock;
-  readonly #log: Log;
   #wake: Timer | undefined;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #onFirstSnapshot: (() => void) | undefined;
@@ -37,7 +34,6 @@ export class PoolKeeper implements SourceSink {
     this.#source = options.source;
     this.#prober = options.prober;
     this.#clock = options.clock;
-    this.#log = options.log;
   }
 
   /** Resolves with the first snapshot put in force. */
@@ -68,22 +64,8 @@ export class PoolKeeper implements SourceSink {
     this.#onFirstSnapshot = undefined;
   }
 
-  onStatus(status: SourceStatus): void {
-    const fields = {
-      source: status.kind,
-      target: status.target,
-      state: status.state,
-      endpoints: status.endpoints,
-    };
-    if (status.state === "stale" || status.state === "suspect") {
-      this.#log.warn(
-        { ...fields, reason: status.reason },
-        "discovery trouble, the last good list stays in force",
-      );
-    } else {
-      this.#log.info(fields, "discovery state changed");
-    }
-  }
+  /** The source tells its own log; what admin and metrics show they read from `status`. */
+  onStatus(): void {}
 
   #schedule(dueMs: number): void {
     if (this.#isStopped) return;

@@ -159,6 +159,8 @@ export function acceptConnection(socket: Socket, mode: ReadMode = "shared-buffer
   let connection: SocketConnection | undefined;
   const own = new Socket({
     handle,
+    // Otherwise reading begins at once, before anybody listens.
+    pauseOnCreate: true,
     allowHalfOpen: true,
     highWaterMark: pendingBytesMax,
     onread: {
