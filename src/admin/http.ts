@@ -47,7 +47,7 @@ export class AdminHttp {
       });
     });
     this.#server.maxConnections = MOST_CONNECTIONS;
-    this.#server.setTimeout(IDLE_MS);
+    this.#server.timeout = IDLE_MS;
   }
 
   /** Binds; answers the address as bound. Port 0 takes a free one. @throws Error when it is taken. */

@@ -1,92 +1,42 @@
 import type { Backend } from "../core/backend.js";
 import type { Pool } from "../core/pool.js";
 import { COUNTER, type CounterName } from "../core/scoreboard.js";
+import { counter, type Family, gauge, label, renderFamilies, type Subjects } from "./exposition.js";
 import type { AdminPorts, DiscoveryStatus, ListenerInfo } from "./ports.js";
 
-type Labels = Readonly<Record<string, string>>;
-
-/** One sample: labels beside those of its subject, and the value; undefined leaves it out. */
-type Sample = readonly [labels: Labels, value: number | undefined];
-
-interface Family<Subject> {
-  readonly name: string;
-  readonly type: "counter" | "gauge";
-  readonly help: string;
-  readonly samples: (subject: Subject) => readonly Sample[];
-}
-
-const NO_LABELS: Labels = {};
-
 /**
- * The state and the counters as Prometheus text (format 0.0.4), one family at a time, so that a large answer
- * can be sent as it is made. Names follow HAProxy's exporter: `haproxy_server_*` is `pilotfish_backend_*`,
- * `haproxy_backend_*` is `pilotfish_pool_*`, `haproxy_frontend_*` is `pilotfish_listener_*`.
+ * The state and the counters as Prometheus text (format 0.0.4), some hundred lines at a time, so that a large
+ * answer can be sent as it is made. Names follow HAProxy's exporter: `haproxy_server_*` is
+ * `pilotfish_backend_*`, `haproxy_backend_*` is `pilotfish_pool_*`, `haproxy_frontend_*` is
+ * `pilotfish_listener_*`.
  */
 export function* renderMetrics(ports: AdminPorts): Generator<string, void, void> {
-  yield* processFamilies(ports);
-  for (const family of LISTENER_FAMILIES) {
-    yield renderFamily(
-      family,
-      ports.info().listeners.map((listener) => [listener, { listener: listener.name }]),
-    );
-  }
-  for (const family of SOURCE_FAMILIES) yield renderFamily(family, sourcesOf(ports));
-  for (const family of POOL_FAMILIES) {
-    yield renderFamily(
-      family,
-      [...ports.pools.values()].map((pool) => [pool, { pool: pool.name }]),
-    );
-  }
-  for (const family of BACKEND_FAMILIES) yield renderFamily(family, backendsOf(ports));
-}
-
-function* processFamilies(ports: AdminPorts): Generator<string, void, void> {
-  const info = ports.info();
-  const single = (name: string, type: "counter" | "gauge", help: string, value: number, labels = NO_LABELS) =>
-    renderFamily({ name, type, help, samples: () => [[labels, value]] }, [[undefined, NO_LABELS]]);
-  const version = { version: info.version, node_version: info.nodeVersion };
-  yield single("pilotfish_build_info", "gauge", "Always 1; the labels say what runs.", 1, version);
-  yield single(
-    "pilotfish_ready",
-    "gauge",
-    "1 while listeners are open and nothing drains.",
-    Number(info.state === "ready"),
+  const { listeners, ...info } = ports.info();
+  yield* renderFamilies(PROCESS_FAMILIES, [
+    [{ isReady: info.state === "ready", invariantsBroken: ports.invariantsBroken() }, ""],
+  ]);
+  const version = `${label("version", info.version)},${label("node_version", info.nodeVersion)}`;
+  yield* renderFamilies(BUILD_FAMILIES, [[undefined, version]]);
+  yield* renderFamilies(
+    LISTENER_FAMILIES,
+    listeners.map((listener) => [listener, label("listener", listener.name)]),
   );
-  yield single(
-    "pilotfish_invariants_broken_total",
-    "counter",
-    "Things that must never happen and did.",
-    ports.invariantsBroken(),
+  yield* renderFamilies(SOURCE_FAMILIES, sourcesOf(ports));
+  yield* renderFamilies(
+    POOL_FAMILIES,
+    [...ports.pools.values()].map((pool) => [pool, label("pool", pool.name)]),
   );
-}
-
-type Subjects<Subject> = readonly (readonly [subject: Subject, labels: Labels])[];
-
-function renderFamily<Subject>(family: Family<Subject>, subjects: Subjects<Subject>): string {
-  const lines = [`# HELP ${family.name} ${family.help}`, `# TYPE ${family.name} ${family.type}`];
-  for (const [subject, labels] of subjects) {
-    for (const [more, value] of family.samples(subject)) {
-      if (value !== undefined) lines.push(`${family.name}${renderLabels({ ...labels, ...more })} ${value}`);
-    }
-  }
-  return lines.length > 2 ? `${lines.join("\n")}\n` : "";
-}
-
-function renderLabels(labels: Labels): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-}
-
-function escaped(value: string): string {
-  return value.replace(/\\/g, "\\\\").replace(/"/g, '\\"').replace(/\n/g, "\\n");
+  yield* renderFamilies(BACKEND_FAMILIES, backendsOf(ports));
 }
 
 function backendsOf(ports: AdminPorts): Subjects<Backend> {
-  return [...ports.pools.values()].flatMap((pool) =>
-    [...pool.backends()].map(
-      (backend) => [backend, { pool: pool.name, backend: backend.id, id: backend.endpoint.id }] as const,
-    ),
-  );
+  return [...ports.pools.values()].flatMap((pool) => {
+    const inPool = label("pool", pool.name);
+    return [...pool.backends()].map((backend) => {
+      const labels = `${inPool},${label("backend", backend.id)},${label("id", backend.endpoint.id)}`;
+      return [backend, labels] as const;
+    });
+  });
 }
 
 function sourcesOf(ports: AdminPorts): Subjects<SourceAge> {
@@ -94,10 +44,8 @@ function sourcesOf(ports: AdminPorts): Subjects<SourceAge> {
   return [...ports.pools.keys()].flatMap((pool) =>
     ports.discovery(pool).map((source) => {
       const ageMs = source.lastSuccessMs === undefined ? undefined : nowMs - source.lastSuccessMs;
-      return [
-        { source, ageMs },
-        { pool, kind: source.kind, target: source.target },
-      ] as const;
+      const labels = `${label("pool", pool)},${label("kind", source.kind)},${label("target", source.target)}`;
+      return [{ source, ageMs }, labels] as const;
     }),
   );
 }
@@ -107,17 +55,25 @@ interface SourceAge {
   readonly ageMs: number | undefined;
 }
 
-function gauge<Subject>(
-  name: string,
-  help: string,
-  value: (subject: Subject) => number | undefined,
-): Family<Subject> {
-  return { name, type: "gauge", help, samples: (subject) => [[NO_LABELS, value(subject)]] };
+interface ProcessState {
+  readonly isReady: boolean;
+  readonly invariantsBroken: number;
 }
 
-function counter<Subject>(name: string, help: string, value: (subject: Subject) => number): Family<Subject> {
-  return { name, type: "counter", help, samples: (subject) => [[NO_LABELS, value(subject)]] };
-}
+const PROCESS_FAMILIES: readonly Family<ProcessState>[] = [
+  gauge("pilotfish_ready", "1 while listeners are open and nothing drains.", ({ isReady }) =>
+    Number(isReady),
+  ),
+  counter(
+    "pilotfish_invariants_broken_total",
+    "Things that must never happen and did.",
+    ({ invariantsBroken }) => invariantsBroken,
+  ),
+];
+
+const BUILD_FAMILIES: readonly Family<undefined>[] = [
+  gauge("pilotfish_build_info", "Always 1; the labels say what runs.", () => 1),
+];
 
 const LISTENER_FAMILIES: readonly Family<ListenerInfo>[] = [
   gauge("pilotfish_listener_current_sessions", "Open client connections.", (each) => each.openConnections),
@@ -194,14 +150,14 @@ function countedFamilies<Subject>(
 ): readonly Family<Subject>[] {
   const split = (
     name: string,
-    label: string,
+    by: string,
     help: string,
     parts: readonly (readonly [string, CounterName])[],
   ): Family<Subject> => ({
     name: `${prefix}_${name}`,
     type: "counter",
     help,
-    samples: (subject) => parts.map(([value, each]) => [{ [label]: value }, read(subject, each)]),
+    parts: parts.map(([value, each]) => ({ labels: label(by, value), value: (of) => read(of, each) })),
   });
   return [
     ...COUNTED.map(([name, help, each]) =>
@@ -231,6 +187,19 @@ function countedFamilies<Subject>(
   ];
 }
 
+const STATUSES = ["UP", "DOWN", "MAINT", "DRAIN", "EJECTED", "REFUSED", "LEAVING"] as const;
+
+/** The strongest of the facts, for boards that show one word. */
+function statusOf(backend: Backend): (typeof STATUSES)[number] {
+  const { discovery, check, admin, detection } = backend.facts;
+  if (discovery.state === "gone") return "LEAVING";
+  if (admin.state === "maint") return "MAINT";
+  if (discovery.state === "refused") return "REFUSED";
+  if (check.state === "down") return "DOWN";
+  if (detection.state === "ejected") return "EJECTED";
+  return admin.state === "drain" || backend.row.weight16 === 0 ? "DRAIN" : "UP";
+}
+
 const POOL_FAMILIES: readonly Family<Pool>[] = [
   gauge("pilotfish_pool_status", "1 while something takes new work.", (pool) =>
     Number(pool.eligibleCount > 0),
@@ -256,10 +225,10 @@ const POOL_FAMILIES: readonly Family<Pool>[] = [
     name: "pilotfish_pool_refused_total",
     type: "counter",
     help: "Turned away: nothing usable, queue full, waited too long.",
-    samples: (pool) => [
-      [{ reason: "no-usable-backend" }, pool.total("refusedNoBackend")],
-      [{ reason: "queue-full" }, pool.total("refusedQueueFull")],
-      [{ reason: "queue-timeout" }, pool.total("queueTimeouts")],
+    parts: [
+      { labels: label("reason", "no-usable-backend"), value: (pool) => pool.total("refusedNoBackend") },
+      { labels: label("reason", "queue-full"), value: (pool) => pool.total("refusedQueueFull") },
+      { labels: label("reason", "queue-timeout"), value: (pool) => pool.total("queueTimeouts") },
     ],
   },
   ...countedFamilies<Pool>("pilotfish_pool", (pool, name) => pool.total(name)),
@@ -270,10 +239,10 @@ const BACKEND_FAMILIES: readonly Family<Backend>[] = [
     name: "pilotfish_backend_status",
     type: "gauge",
     help: "1 for the state it is in, 0 for the others.",
-    samples: (backend) => {
-      const current = statusOf(backend);
-      return STATUSES.map((state) => [{ state }, Number(state === current)]);
-    },
+    parts: STATUSES.map((state) => ({
+      labels: label("state", state),
+      value: (backend) => Number(statusOf(backend) === state),
+    })),
   },
   gauge("pilotfish_backend_weight", "Weight in force.", (backend) => backend.weight),
   gauge("pilotfish_backend_current_sessions", "Leases open.", (backend) => backend.inFlight),
@@ -289,19 +258,6 @@ const BACKEND_FAMILIES: readonly Family<Backend>[] = [
   ),
   ...countedFamilies<Backend>("pilotfish_backend", (backend, name) => backend.row.read(COUNTER[name])),
 ];
-
-const STATUSES = ["UP", "DOWN", "MAINT", "DRAIN", "EJECTED", "REFUSED", "LEAVING"] as const;
-
-/** The strongest of the facts, for boards that show one word. */
-function statusOf(backend: Backend): (typeof STATUSES)[number] {
-  const { discovery, check, admin, detection } = backend.facts;
-  if (discovery.state === "gone") return "LEAVING";
-  if (admin.state === "maint") return "MAINT";
-  if (discovery.state === "refused") return "REFUSED";
-  if (check.state === "down") return "DOWN";
-  if (detection.state === "ejected") return "EJECTED";
-  return admin.state === "drain" || backend.row.weight16 === 0 ? "DRAIN" : "UP";
-}
 
 function seconds(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : ms / 1000;
