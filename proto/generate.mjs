@@ -68,7 +68,10 @@ try {
     REFLECTION,
     REFLECTION_ALPHA,
   );
-  const lines = readFileSync(set).toString("base64").match(/.{1,100}/g) ?? [];
+  const lines =
+    readFileSync(set)
+      .toString("base64")
+      .match(/.{1,100}/g) ?? [];
   writeFileSync(
     join(folder, "descriptor-set.ts"),
     [
