@@ -7,6 +7,9 @@ import type { AccessRecord } from "./access-record.js";
 import { outcomeOf, ProxyError } from "./errors.js";
 import type { UpstreamService } from "./upstream-service.js";
 
+/** What a search needs of a pool. */
+type SearchedService = Pick<UpstreamService, "pool" | "timeouts" | "retries">;
+
 /** Who is looking for a backend. */
 export interface SearchOwner {
   /** A slot was taken: connect. */
@@ -26,7 +29,7 @@ const SAME_BACKEND_PAUSE_MS = 1_000;
 export class BackendSearch implements Waiter {
   /** Backends whose connection failed, the last one at the end. */
   readonly avoid: Backend[] = [];
-  readonly #service: UpstreamService;
+  readonly #service: SearchedService;
   readonly #retriesMax: number;
   readonly #record: AccessRecord;
   readonly #owner: SearchOwner;
@@ -36,7 +39,7 @@ export class BackendSearch implements Waiter {
   #waitingSinceMs = 0;
 
   constructor(
-    service: UpstreamService,
+    service: SearchedService,
     retriesMax: number,
     record: AccessRecord,
     owner: SearchOwner,

@@ -1,0 +1,260 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type {
+  ListenerConfig,
+  PoolTimeouts,
+  RetryConfig,
+  SocketAddressConfig,
+} from "../../src/config/model.js";
+import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
+import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
+import { Pool } from "../../src/core/pool.js";
+import { type Clock, systemClock } from "../../src/platform/clock.js";
+import type { Log } from "../../src/platform/log.js";
+import { formatJson } from "../../src/proxy/access-log-json.js";
+import type { AccessSink } from "../../src/proxy/access-record.js";
+import { ConnectionBudget } from "../../src/proxy/connection-limits.js";
+import { Listener, type ListenerOptions } from "../../src/proxy/listener.js";
+import { OpenWork } from "../../src/proxy/open-work.js";
+import type { ReadMode } from "../../src/proxy/socket-connection.js";
+import { tcpProtocol } from "../../src/proxy/tcp/tcp-session.js";
+
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export function endpoint(host: string, port: number): Endpoint {
+  const id = formatAddress(host, port);
+  return {
+    key: `static/${id}`,
+    id,
+    host,
+    port,
+    weight: 1,
+    status: "passing",
+    admitted: true,
+    reason: "",
+    tags: [],
+    meta: {},
+    node: undefined,
+    datacenter: undefined,
+    zone: undefined,
+  };
+}
+
+export function listenerConfig(changes: {
+  bind?: readonly SocketAddressConfig[];
+  limits?: Partial<ListenerConfig["limits"]>;
+}): ListenerConfig {
+  return {
+    name: "front",
+    bind: changes.bind ?? [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
+    protocol: "tcp",
+    direction: "outbound",
+    timeouts: { clientMs: 30_000, httpRequestMs: 10_000, httpKeepAliveMs: 60_000 },
+    limits: {
+      maxConnections: 100,
+      maxConnectionsPerAddress: 0,
+      maxHeadBytes: 16_384,
+      maxHeaders: 128,
+      ...changes.limits,
+    },
+    pool: "web",
+    routes: [],
+  };
+}
+
+export interface TcpProxyOptions {
+  readonly backends: readonly (readonly [host: string, port: number])[];
+  readonly clock?: Clock;
+  readonly bind?: readonly SocketAddressConfig[];
+  readonly limits?: Partial<ListenerConfig["limits"]>;
+  readonly timeouts?: Partial<PoolTimeouts>;
+  readonly retries?: Partial<RetryConfig>;
+  readonly maxInFlightPerBackend?: number;
+  readonly maxQueue?: number;
+  readonly readMode?: ReadMode;
+}
+
+/** A TCP listener in front of a pool, and what it wrote to its access log. */
+export class TcpProxy {
+  readonly pool: Pool;
+  readonly work = new OpenWork();
+  readonly listener: Listener;
+  readonly budget = new ConnectionBudget(1000);
+  /** Access lines, parsed. */
+  readonly lines: Record<string, unknown>[] = [];
+  readonly #waiting: (() => void)[] = [];
+  readonly #clock: Clock;
+
+  private constructor(options: TcpProxyOptions) {
+    const clock = options.clock ?? systemClock;
+    this.pool = new Pool({
+      name: "web",
+      balancer: new RoundRobin(),
+      outlier: undefined,
+      maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
+      maxQueue: options.maxQueue ?? 10,
+      drainDeadlineMs: 30_000,
+      onInvariantBroken: (what) => {
+        throw new Error(what);
+      },
+    });
+    this.#clock = clock;
+    this.apply(options.backends);
+    const timeouts = {
+      connectMs: 5000,
+      serverMs: 30_000,
+      queueMs: 5000,
+      tunnelMs: 3_600_000,
+      requestTotalMs: 0,
+      upstreamIdleMs: 60_000,
+      ...options.timeouts,
+    };
+    const retries = { max: 3, redispatch: true, ...options.retries };
+    const accessLog: AccessSink = {
+      write: (record) => {
+        this.lines.push(JSON.parse(formatJson(record)));
+        for (const resolve of this.#waiting.splice(0)) resolve();
+      },
+    };
+    const upstream = { pool: this.pool, timeouts, retries, work: this.work };
+    const listenerOptions: ListenerOptions = {
+      config: listenerConfig(options),
+      protocol: tcpProtocol({ listener: "front", upstream, clock, accessLog }),
+      budget: this.budget,
+      log: silentLog,
+      readMode: options.readMode ?? "shared-buffer",
+    };
+    this.listener = new Listener(listenerOptions);
+  }
+
+  static async start(options: TcpProxyOptions): Promise<TcpProxy> {
+    const proxy = new TcpProxy(options);
+    await proxy.listener.bind();
+    return proxy;
+  }
+
+  /** Puts another list of backends in force. */
+  apply(backends: TcpProxyOptions["backends"]): void {
+    this.pool.apply({ endpoints: backends.map(([host, port]) => endpoint(host, port)) }, this.#clock.nowMs());
+  }
+
+  get port(): number {
+    const [address] = this.listener.addresses;
+    if (address?.kind !== "tcp") throw new Error("not listening on TCP");
+    return address.port;
+  }
+
+  /** The access line with this number, as soon as it was written. */
+  async line(index: number): Promise<Record<string, unknown>> {
+    for (;;) {
+      const line = this.lines[index];
+      if (line !== undefined) return line;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** A client's connection to it. */
+  dial(): Client {
+    return new Client(connect({ host: "127.0.0.1", port: this.port, allowHalfOpen: true }));
+  }
+
+  close(): void {
+    this.listener.stopAccepting();
+    this.listener.destroyAll();
+  }
+}
+
+/** One end of a connection, with everything that came and how it ended. */
+export class Client {
+  readonly socket: Socket;
+  text = "";
+  #isReading = false;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on("error", () => {});
+  }
+
+  send(text: string): void {
+    this.socket.write(text);
+  }
+
+  /** Waits until exactly this has come. */
+  async receives(expected: string): Promise<void> {
+    this.#read();
+    while (this.text.length < expected.length) await once(this.socket, "data");
+    if (this.text !== expected) throw new Error(`expected ${expected}, got ${this.text}`);
+  }
+
+  /** Resolves when the other side will send no more, or `reset`. */
+  ended(): Promise<"end" | "reset"> {
+    this.#read();
+    return new Promise((resolve) => {
+      if (this.socket.readableEnded) resolve("end");
+      else if (this.socket.destroyed) resolve("reset");
+      this.socket.once("end", () => resolve("end"));
+      this.socket.once("error", () => resolve("reset"));
+    });
+  }
+
+  #read(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    this.socket.on("data", (chunk: Buffer) => {
+      this.text += chunk.toString("latin1");
+    });
+  }
+}
+
+/** A backend that hands its connections to the test. */
+export class Backend {
+  readonly server: Server;
+  readonly accepted: Client[] = [];
+  readonly #waiting: (() => void)[] = [];
+
+  private constructor() {
+    this.server = createServer({ allowHalfOpen: true }, (socket) => {
+      this.accepted.push(new Client(socket));
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    });
+  }
+
+  static async start(): Promise<Backend> {
+    const backend = new Backend();
+    backend.server.listen(0, "127.0.0.1");
+    await once(backend.server, "listening");
+    return backend;
+  }
+
+  get address(): readonly [string, number] {
+    return ["127.0.0.1", (this.server.address() as AddressInfo).port];
+  }
+
+  /** The connection with this number, as soon as it came. */
+  async connection(index: number): Promise<Client> {
+    for (;;) {
+      const accepted = this.accepted[index];
+      if (accepted !== undefined) return accepted;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  close(): void {
+    for (const { socket } of this.accepted) socket.destroy();
+    this.server.close();
+  }
+}
+
+/** An address where nobody listens. */
+export async function refusedAddress(): Promise<readonly [string, number]> {
+  const backend = await Backend.start();
+  const { address } = backend;
+  backend.close();
+  await once(backend.server, "close");
+  return address;
+}
+
+/** Lets the event loop turn until something holds; the test's own time limit bounds it. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
