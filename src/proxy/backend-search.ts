@@ -1,5 +1,6 @@
 import type { Backend } from "../core/backend.js";
 import type { Lease } from "../core/lease.js";
+import type { Outcome } from "../core/outcome.js";
 import type { Ticket, Waiter } from "../core/queue.js";
 import { COUNTER } from "../core/scoreboard.js";
 import type { Clock, Timer } from "../platform/clock.js";
@@ -37,6 +38,8 @@ export class BackendSearch implements Waiter {
   #ticket: Ticket | undefined;
   #timer: Timer | undefined;
   #waitingSinceMs = 0;
+  /** The slot that is held through the pause before the same backend is tried again. */
+  #kept: { readonly lease: Lease; readonly outcome: Outcome } | undefined;
 
   constructor(
     service: SearchedService,
@@ -73,21 +76,23 @@ export class BackendSearch implements Waiter {
   }
 
   /**
-   * A connection failed: gives the lease back and looks on. False when no try is left; the lease is the
-   * caller's then.
+   * A connection failed: takes the lease over and looks on. False when no try is left; the lease is the
+   * caller's still.
    */
   tryAgain(lease: Lease, error: ProxyError): boolean {
     const { retries } = this.#service;
     if (error.code === "connect-exhausted" || this.#record.retries >= this.#retriesMax) return false;
     this.#record.retries++;
     if (retries.redispatch) this.#tryElsewhere(lease, error);
-    else this.#trySame(lease);
+    else this.#trySame(lease, error);
     return true;
   }
 
   /** Leaves the queue and forgets what was planned. */
   cancel(nowMs: number): void {
     this.#timer?.cancel();
+    this.#kept?.lease.release(this.#kept.outcome, 0, nowMs);
+    this.#kept = undefined;
     if (this.#ticket === undefined) return;
     this.#ticket.cancel();
     this.#ticket = undefined;
@@ -145,9 +150,13 @@ export class BackendSearch implements Waiter {
   }
 
   /** The same backend again, whose slot is kept meanwhile. */
-  #trySame(lease: Lease): void {
+  #trySame(lease: Lease, error: ProxyError): void {
     lease.backend.row.add(COUNTER.retries, lease.writer, 1);
-    this.#timer = this.#clock.after(this.#pauseMs(), () => this.#owner.onLease(lease));
+    this.#kept = { lease, outcome: outcomeOf(error) };
+    this.#timer = this.#clock.after(this.#pauseMs(), () => {
+      this.#kept = undefined;
+      this.#owner.onLease(lease);
+    });
   }
 
   #pauseMs(): number {

@@ -312,6 +312,22 @@ describe("the way to a backend", () => {
     expect(proxy.pool.total("connectFailure")).toBe(1);
   });
 
+  test("gives the kept slot back when the session is ended during the pause", async () => {
+    const clock = new ManualClock();
+    const retries = { max: 2, redispatch: false };
+    const proxy = await startProxy({ backends: [await refusedAddress()], clock, retries });
+    const client = dial(proxy);
+    await until(() => proxy.pool.total("retries") === 1);
+    expect(proxy.pool.inFlight).toBe(1);
+    proxy.listener.destroyAll();
+    expect(await client.ended()).toBe("reset");
+    expect(await proxy.line(0)).toMatchObject({ end: "KC", error: "cut", retries: 1 });
+    expect(proxy.pool.inFlight).toBe(0);
+    expect(proxy.pool.total("connectFailure")).toBe(1);
+    await clock.advance(10_000);
+    expect(proxy.pool.total("served")).toBe(1);
+  });
+
   test("gives a backend up that does not answer within the connect timeout", async () => {
     const clock = new ManualClock();
     const silent = await startSilentBackend();

@@ -122,9 +122,10 @@ class TcpSession
     const error =
       failure === "connect-failed" ? connectError(cause) : new ProxyError(failure, "connect", { cause });
     this.#options.upstream.work.remove(lease.backend, this);
-    if (!this.#search.tryAgain(lease, error)) this.#fail(error);
-    // Without redispatch the slot is kept through the pause; otherwise it was given back.
-    else if (this.#lease === lease && !lease.isOpen) this.#lease = undefined;
+    this.#lease = undefined;
+    if (this.#search.tryAgain(lease, error)) return;
+    this.#lease = lease;
+    this.#fail(error);
   }
 
   // ---------------------------------------------------------------- the client before the tunnel
