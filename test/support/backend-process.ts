@@ -1,0 +1,161 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const program = fileURLToPath(new URL("backend-process-program.mjs", import.meta.url));
+
+/** How it answers from now on. */
+export interface BackendBehaviour {
+  /** Before every answer. Default 0. */
+  readonly delayMs?: number;
+  /** Of every answer but that of `/status`. Default 200. */
+  readonly status?: number;
+  /** Of `/status`. Default 200. */
+  readonly healthStatus?: number;
+}
+
+/** What it counted since it was started. */
+export interface BackendCounts {
+  readonly executed: number;
+  /** Handed to the system by `/bytes`. */
+  readonly bytesSent: number;
+  /** Requests and answers that were not whole when their connection went. */
+  readonly cutShort: number;
+  readonly open: number;
+  readonly connections: number;
+}
+
+interface Message {
+  readonly ports?: readonly number[];
+  readonly first?: number;
+  readonly atNs?: string;
+  readonly report?: string;
+  readonly counts?: BackendCounts;
+}
+
+/** A backend in a process of its own, which can be stopped, killed and asked what it did. */
+export class BackendProcess {
+  readonly id: string;
+  readonly ports: readonly number[];
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+  readonly #recordFile: string;
+  readonly #firsts = new Map<number, bigint>();
+  readonly #waiting = new Map<string | number, () => void>();
+  readonly #killAtExit = () => this.#child.kill("SIGKILL");
+  #counts: BackendCounts | undefined;
+
+  private constructor(id: string, child: ChildProcess, recordFile: string, ports: readonly number[]) {
+    this.id = id;
+    this.ports = ports;
+    this.#child = child;
+    this.#recordFile = recordFile;
+    this.ended = new Promise((resolve) => child.once("exit", resolve));
+    child.on("message", (message: Message) => this.#take(message));
+    process.on("exit", this.#killAtExit);
+  }
+
+  /** @param folder for its record; the caller removes it */
+  static async start(id: string, folder: string, options: { ports?: number } = {}): Promise<BackendProcess> {
+    const recordFile = join(folder, `${id}-${randomUUID()}.log`);
+    const child = fork(program, [id, recordFile, String(options.ports ?? 1)], {
+      execPath: process.execPath,
+      execArgv: [],
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const ports = await new Promise<readonly number[]>((resolve, reject) => {
+      child.once("message", (message: Message) => resolve(message.ports ?? []));
+      child.once("exit", (code) => reject(new Error(`backend ${id} ended at once with ${code}`)));
+    });
+    return new BackendProcess(id, child, recordFile, ports);
+  }
+
+  get port(): number {
+    return this.ports[0] ?? 0;
+  }
+
+  set(behaviour: BackendBehaviour): void {
+    this.#child.send({ set: behaviour });
+  }
+
+  /** Lets the requests to `/hold` be answered. */
+  release(): void {
+    this.#child.send({ release: true });
+  }
+
+  async counts(): Promise<BackendCounts> {
+    const report = randomUUID();
+    const answered = this.#wait(report);
+    this.#child.send({ report });
+    await answered;
+    if (this.#counts === undefined) throw new Error("no counts");
+    return this.#counts;
+  }
+
+  /** When a port took its first request, by `process.hrtime.bigint`, which all processes of a machine share. */
+  async firstRequestNs(port: number): Promise<bigint> {
+    if (!this.#firsts.has(port)) await this.#wait(port);
+    return this.#firsts.get(port) ?? 0n;
+  }
+
+  /** What it executed, also after its end. */
+  record(): BackendRecord {
+    return readRecord(readFileSync(this.#recordFile, "utf8"));
+  }
+
+  kill(signal: NodeJS.Signals = "SIGKILL"): void {
+    this.#child.kill(signal);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL");
+    await this.ended;
+    process.off("exit", this.#killAtExit);
+  }
+
+  #wait(key: string | number): Promise<void> {
+    return new Promise((resolve) => this.#waiting.set(key, resolve));
+  }
+
+  #take({ first, atNs, report, counts }: Message): void {
+    if (first !== undefined) this.#firsts.set(first, BigInt(atNs ?? 0));
+    if (counts !== undefined) this.#counts = counts;
+    const key = first ?? report;
+    if (key === undefined) return;
+    this.#waiting.get(key)?.();
+    this.#waiting.delete(key);
+  }
+}
+
+/** The executed requests of one backend. */
+export interface BackendRecord {
+  /** Every execution in order: an id that stands here twice was executed twice. */
+  readonly executed: readonly { readonly id: string; readonly method: string }[];
+  /** Ids that were executed and not answered. */
+  readonly unanswered: ReadonlySet<string>;
+}
+
+function readRecord(text: string): BackendRecord {
+  const executed: { id: string; method: string }[] = [];
+  const unanswered = new Set<string>();
+  for (const line of text.split("\n")) {
+    const [kind, id = "", method = ""] = line.split(" ");
+    if (kind === "begin") {
+      executed.push({ id, method });
+      unanswered.add(id);
+    } else if (kind === "end") {
+      unanswered.delete(id);
+    }
+  }
+  return { executed, unanswered };
+}
+
+/** How often each id was executed by all of them together. */
+export function executions(backends: readonly BackendProcess[]): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const backend of backends)
+    for (const { id } of backend.record().executed) times.set(id, (times.get(id) ?? 0) + 1);
+  return times;
+}
