@@ -13,7 +13,9 @@ import { Pool } from "./core/pool.js";
 import { createBalancer, createProbe, createProtocol, createSource } from "./extensions.js";
 import { type Clock, systemClock } from "./platform/clock.js";
 import { keepAlive } from "./platform/keep-alive.js";
-import { createLog, type LogThreshold, type RootLog } from "./platform/log.js";
+import { LineSink } from "./platform/line-sink.js";
+import { openStream } from "./platform/line-target.js";
+import { createLog, type LogThreshold, logLinesTo, type RootLog } from "./platform/log.js";
 import { type Random, systemRandom } from "./platform/random.js";
 import { AccessLog } from "./proxy/access-log.js";
 import { formatSocketAddress } from "./proxy/bind.js";
@@ -60,6 +62,8 @@ export class App {
   readonly #options: AppOptions;
   readonly #clock: Clock;
   readonly #random: Random;
+  /** The log and, unless told otherwise, the access log; a reader that hangs stops neither. */
+  readonly #stdout: LineSink;
   readonly #log: RootLog;
   readonly #startedWallMs: number;
   readonly #journal = new EventJournal();
@@ -83,7 +87,8 @@ export class App {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
-    this.#log = options.log ?? createLog(config.log.level);
+    this.#stdout = new LineSink(openStream(1), { clock: this.#clock, onFailure: () => {} });
+    this.#log = options.log ?? createLog(config.log.level, logLinesTo(this.#stdout));
     this.#startedWallMs = this.#clock.wallMs();
     this.#budget = new ConnectionBudget(config.maxConnections);
     this.#drainDeadlineMs = config.shutdown.deadlineMs;
@@ -114,6 +119,7 @@ export class App {
     );
     this.#accessLog = await AccessLog.open(config.log.access, {
       clock: this.#clock,
+      stdout: this.#stdout,
       onFailure: (error) => this.#log.error({ err: error }, "access log cannot be written"),
     });
     await this.#openAdmin();
@@ -207,7 +213,7 @@ export class App {
     await Promise.all(this.#admin.map((server) => server.stop()));
     this.#log.info({}, "stopped");
     await this.#accessLog?.close(LAST_WORDS_MS);
-    this.#log.flush();
+    await this.#stdout.close(LAST_WORDS_MS);
     this.#letGo();
   }
 
@@ -233,7 +239,7 @@ export class App {
     }
     this.#closeUpstreams();
     for (const server of this.#admin) void server.stop().catch(() => {});
-    this.#log.flush();
+    void this.#stdout.close(0);
     this.#letGo();
   }
 

@@ -1,4 +1,5 @@
-import { type DestinationStream, type Logger, destination as openDestination, pino } from "pino";
+import { type Logger, pino } from "pino";
+import type { LineSink } from "./line-sink.js";
 
 /**
  * What the parts of the program log through. The message is constant and in lower case; what varies goes into
@@ -21,14 +22,7 @@ export interface RootLog extends Log {
   /** Takes effect at once, for every child too. */
   setLevel(level: LogThreshold): void;
   level(): LogThreshold;
-  /** Lines lost because the sink did not take them in time. */
-  droppedLines(): number;
-  /** Writes out what is buffered. For the end of the process: waits for a sink that is slow. */
-  flush(): void;
 }
-
-/** Bytes that may wait for a slow standard output; what comes beyond is dropped and counted. */
-const bufferBytesMax = 1024 * 1024;
 
 /** Names under which a secret may appear in the fields of a line, at the top or one level down. */
 const secretNames = ["token", "authorization", "auth", "password", "secret", "cookie", "x-consul-token"];
@@ -43,28 +37,15 @@ const redactedPaths = secretNames.flatMap((name) => [
 class PinoLog implements RootLog {
   readonly #root: Logger;
   readonly #children: Logger[] = [];
-  readonly #flush: () => void;
-  #dropped = 0;
 
-  constructor(level: LogThreshold, sink: DestinationStream | undefined) {
+  constructor(level: LogThreshold, destination: LogDestination) {
     const options = {
       level,
       base: { pid: process.pid },
       redact: { paths: redactedPaths, censor: "[redacted]" },
       formatters: { level: (label: string) => ({ level: label }) },
     };
-    if (sink !== undefined) {
-      this.#root = pino(options, sink);
-      this.#flush = () => {};
-      return;
-    }
-    // Written in the background: a blocked pipe behind a synchronous sink stops the whole event loop.
-    const stdout = openDestination({ fd: 1, sync: false, maxLength: bufferBytesMax });
-    stdout.on("drop", () => {
-      this.#dropped += 1;
-    });
-    this.#root = pino(options, stdout);
-    this.#flush = () => stdout.flushSync();
+    this.#root = pino(options, destination);
   }
 
   debug(fields: object, message: string): void {
@@ -98,23 +79,23 @@ class PinoLog implements RootLog {
   level(): LogThreshold {
     return this.#root.level as LogThreshold;
   }
-
-  droppedLines(): number {
-    return this.#dropped;
-  }
-
-  flush(): void {
-    this.#flush();
-  }
 }
 
 /**
  * Opens the process log: JSON lines with pino's fields (`level` as a word, `time` in milliseconds of the Unix
  * epoch, `msg`), secrets replaced by `[redacted]`. Children are for components that live as long as the
  * process, since they are remembered.
- *
- * @param destination takes each line; standard output when left out, buffered and never blocking.
  */
-export function createLog(level: LogThreshold, destination?: DestinationStream): RootLog {
+export function createLog(level: LogThreshold, destination: LogDestination): RootLog {
   return new PinoLog(level, destination);
+}
+
+/** Where log lines go: takes each with its newline, at once. */
+export interface LogDestination {
+  write(line: string): void;
+}
+
+/** Log lines on their way to a sink, which takes one byte per character. */
+export function logLinesTo(sink: LineSink): LogDestination {
+  return { write: (line) => sink.write(Buffer.from(line).toString("latin1")) };
 }

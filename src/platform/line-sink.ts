@@ -1,5 +1,4 @@
-import type { Clock, Timer } from "../platform/clock.js";
-import { errnoOf } from "./errors.js";
+import type { Clock, Timer } from "./clock.js";
 
 /** Where lines go: a descriptor, as far as the sink needs it. */
 export interface LineTarget {
@@ -144,7 +143,8 @@ export class LineSink {
     this.#target.write(chunk, this.#offset, (error, bytes) => {
       if (this.#isOver) this.#target.close();
       else if (error === undefined) this.#wrote(chunk, bytes);
-      else if (errnoOf(error) === "EAGAIN") this.#clock.after(RETRY_MS, () => this.#retry(chunk));
+      else if ("code" in error && error.code === "EAGAIN")
+        this.#clock.after(RETRY_MS, () => this.#retry(chunk));
       else this.#failed(error);
     });
   }

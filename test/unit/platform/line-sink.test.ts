@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LineSink, type LineTarget } from "../../../src/proxy/access-log-sink.js";
+import { LineSink, type LineTarget } from "../../../src/platform/line-sink.js";
 import { ManualClock } from "../control/sources/manual-clock.js";
 
 type Done = (error: Error | undefined, bytes: number) => void;

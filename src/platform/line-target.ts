@@ -1,5 +1,5 @@
-import { close, constants, fstatSync, open, write } from "node:fs";
-import type { LineTarget } from "./access-log-sink.js";
+import { close, constants, fstatSync, open, openSync, write } from "node:fs";
+import type { LineTarget } from "./line-sink.js";
 
 /** Owner may write, the group may read: access lines hold addresses and paths of people. */
 const FILE_MODE = 0o640;
@@ -17,12 +17,12 @@ export async function openFile(path: string): Promise<LineTarget> {
  * stream itself, which is shared with other writers and other processes. Files and sockets are written to
  * directly: the first share their position, the second cannot be opened.
  */
-export async function openStream(fd: 1 | 2): Promise<LineTarget> {
+export function openStream(fd: 1 | 2): LineTarget {
   const stat = fstatSync(fd);
   if (!stat.isFIFO() && !stat.isCharacterDevice()) return targetOf(fd, false);
   try {
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_NONBLOCK;
-    return targetOf(await openDescriptor(`/proc/self/fd/${fd}`, flags), true);
+    return targetOf(openSync(`/proc/self/fd/${fd}`, flags), true);
   } catch {
     // No /proc, or the pipe belongs to another user: the stream itself then.
     return targetOf(fd, false);
