@@ -19,8 +19,10 @@ export interface Fact<State extends string> {
   readonly why: string;
 }
 
+/** Which of the four facts. */
 export type FactName = "discovery" | "check" | "admin" | "detection";
 
+/** All four, each independent of the others. */
 export interface Facts {
   readonly discovery: Fact<DiscoveryFact>;
   readonly check: Fact<CheckFact>;

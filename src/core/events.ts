@@ -35,4 +35,5 @@ export type PoolEvent =
   /** The first backend became eligible, or the last one ceased to be. */
   | { readonly type: "usable-changed"; readonly isUsable: boolean };
 
+/** Hears of every event once the pool is whole again, and may call the pool. */
 export type PoolListener = (event: PoolEvent, nowMs: number) => void;

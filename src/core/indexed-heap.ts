@@ -1,7 +1,6 @@
 /**
  * Request path. A four-ary min-heap of row numbers, ordered by a key and, among equal keys, by an order number.
- * Any row can be re-filed in O(log n), which is what keeps leastconn exact at 10,000 backends: the `pick`
- * benchmark measures it against the limit. Keys and orders lie by heap position, not by row, so that the four
+ * Any row can be re-filed in O(log n). Keys and orders lie by heap position, not by row, so that the four
  * children that a step compares share a cache line.
  */
 
@@ -75,11 +74,6 @@ export class IndexedHeap {
   /** The first row, -1 when empty. */
   first(): number {
     return this.#size === 0 ? -1 : intAt(this.#rows, 0);
-  }
-
-  /** Key of the first row; infinite when empty. */
-  firstKey(): number {
-    return this.#size === 0 ? Number.POSITIVE_INFINITY : floatAt(this.#cells, 0);
   }
 
   /** The first row that is not among `avoid`, -1 when there is none. Costs a few steps per avoided row. */

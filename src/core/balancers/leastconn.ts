@@ -1,7 +1,10 @@
 import type { Backend } from "../backend.js";
 import type { Balancer } from "../balancer.js";
+import { LoadBuckets } from "../load-buckets.js";
 import { ExactLoadIndex, type LoadIndex } from "../load-index.js";
 import { VirtualClock } from "../virtual-clock.js";
+
+const NOBODY: readonly Backend[] = [];
 
 /** 256 times 16: the greatest weight in sixteenths. */
 const GREATEST_WEIGHT16 = 4096;
@@ -17,19 +20,19 @@ const GREATEST_WEIGHT16 = 4096;
  */
 export class Leastconn implements Balancer {
   readonly algorithm = "leastconn";
-  readonly #index: LoadIndex;
-  /** Orders idle backends by weight; undefined for HAProxy's rule. */
+  /** Backends by load. */
+  readonly #loaded: LoadIndex;
+  /** Idle backends by their turns; empty under HAProxy's rule, which files them by load too. */
+  readonly #idle: LoadIndex = new ExactLoadIndex();
   readonly #idleTurns: VirtualClock | undefined;
-  /** Counts filings; the order of equal keys. */
-  #filings = 0;
 
-  constructor(options: { readonly idle: "weighted" | "haproxy" }, index: LoadIndex = new ExactLoadIndex()) {
-    this.#index = index;
+  constructor(options: { readonly idle: "weighted" | "haproxy" }, index: LoadIndex = new LoadBuckets()) {
+    this.#loaded = index;
     this.#idleTurns = options.idle === "weighted" ? new VirtualClock() : undefined;
   }
 
   get size(): number {
-    return this.#index.size;
+    return this.#idle.size + this.#loaded.size;
   }
 
   add(backend: Backend): void {
@@ -38,7 +41,8 @@ export class Leastconn implements Balancer {
   }
 
   remove(backend: Backend): void {
-    this.#index.remove(backend);
+    this.#idle.remove(backend);
+    this.#loaded.remove(backend);
   }
 
   reweigh(backend: Backend): void {
@@ -47,7 +51,9 @@ export class Leastconn implements Balancer {
   }
 
   pick(avoid: readonly Backend[]): Backend | undefined {
-    return this.#index.first(avoid);
+    const other = this.#idle.first(avoid) ?? this.#loaded.first(avoid);
+    if (other !== undefined || avoid.length === 0) return other;
+    return this.#idle.first(NOBODY) ?? this.#loaded.first(NOBODY);
   }
 
   taken(backend: Backend): void {
@@ -62,11 +68,13 @@ export class Leastconn implements Balancer {
 
   #file(backend: Backend): void {
     const key = loadKey(backend);
-    const order =
-      key === 0 && this.#idleTurns !== undefined
-        ? this.#idleTurns.turnOf(backend.row.index)
-        : ++this.#filings;
-    this.#index.file(backend, key, order);
+    if (key === 0 && this.#idleTurns !== undefined) {
+      this.#loaded.remove(backend);
+      this.#idle.file(backend, this.#idleTurns.turnOf(backend.row.index));
+    } else {
+      if (this.#idle.size > 0) this.#idle.remove(backend);
+      this.#loaded.file(backend, key);
+    }
   }
 }
 

@@ -3,6 +3,8 @@ import type { Balancer } from "../balancer.js";
 import { ExactLoadIndex, type LoadIndex } from "../load-index.js";
 import { VirtualClock } from "../virtual-clock.js";
 
+const NOBODY: readonly Backend[] = [];
+
 /**
  * Request path. Weighted round robin, smooth: a backend of weight 5 beside two of weight 1 gets five turns of
  * seven, spread evenly rather than in a row. A backend at its limit is passed over and gets no credit for it.
@@ -11,7 +13,6 @@ export class RoundRobin implements Balancer {
   readonly algorithm = "roundrobin";
   readonly #index: LoadIndex;
   readonly #turns = new VirtualClock();
-  #filings = 0;
 
   constructor(index: LoadIndex = new ExactLoadIndex()) {
     this.#index = index;
@@ -36,7 +37,8 @@ export class RoundRobin implements Balancer {
   }
 
   pick(avoid: readonly Backend[]): Backend | undefined {
-    return this.#index.first(avoid);
+    const other = this.#index.first(avoid);
+    return other !== undefined || avoid.length === 0 ? other : this.#index.first(NOBODY);
   }
 
   taken(backend: Backend): void {
@@ -52,6 +54,6 @@ export class RoundRobin implements Balancer {
 
   #file(backend: Backend): void {
     const key = backend.row.isFull ? Number.POSITIVE_INFINITY : this.#turns.turnOf(backend.row.index);
-    this.#index.file(backend, key, ++this.#filings);
+    this.#index.file(backend, key);
   }
 }
