@@ -1,7 +1,7 @@
 import type { BodyFraming, FieldList } from "../message.js";
 import { FAULT, faultOfFields, type HeadFault } from "./head-fault.js";
 import { RawFields } from "./raw-fields.js";
-import { BLANK, classOf, FIELD_VALUE, HEX } from "./syntax.js";
+import { BLANK, classOf, FIELD_VALUE, HEX, hasBareLf, TOKEN } from "./syntax.js";
 
 /** Most bytes of one chunk-size line, extensions included. */
 const CHUNK_LINE_BYTES_MAX = 256;
@@ -16,6 +16,9 @@ const SIZE_DIGITS_MAX = 12;
 const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
+const EQUALS = 0x3d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 /** Receives what a body carries, without its framing. */
 export interface BodySink {
@@ -38,6 +41,16 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
+/** Where in `;name=value` the next byte of a chunk extension stands. */
+type ExtensionPart =
+  | "name-start"
+  | "name"
+  | "value-start"
+  | "value"
+  | "quoted"
+  | "quoted-pair"
+  | "quoted-end";
+
 /**
  * Request path. Takes the framing off a body as its bytes come, in any portions (RFC 9112 sections 6.2 and 7.1).
  * Serves one body after another.
@@ -49,6 +62,7 @@ export class BodyDecoder {
   #sizeDigits = 0;
   #lineBytes = 0;
   #extensionBytes = 0;
+  #extensionPart: ExtensionPart = "name-start";
   #trailerText = "";
   #trailers: RawFields | undefined;
   #fault: HeadFault | undefined;
@@ -174,6 +188,7 @@ export class BodyDecoder {
       this.#state = State.ChunkSizeLf;
     } else if (code === SEMICOLON) {
       this.#state = State.ChunkExtension;
+      this.#extensionPart = "name-start";
     } else {
       this.#fault = FAULT.badChunkSize;
     }
@@ -181,12 +196,15 @@ export class BodyDecoder {
 
   /** Extensions are read over and not passed on; nobody relies on them (RFC 9112 section 7.1.1). */
   #extension(code: number): void {
-    if (code === CR) {
-      this.#state = State.ChunkSizeLf;
-    } else if ((classOf(code) & (FIELD_VALUE | BLANK)) === 0) {
+    const next = nextInExtension(this.#extensionPart, code);
+    if (next === undefined) {
       this.#fault = FAULT.badChunkExtension;
+    } else if (code === CR) {
+      this.#state = State.ChunkSizeLf;
     } else if (++this.#lineBytes > CHUNK_LINE_BYTES_MAX || ++this.#extensionBytes > EXTENSION_BYTES_MAX) {
       this.#fault = FAULT.chunkLineTooLong;
+    } else {
+      this.#extensionPart = next;
     }
   }
 
@@ -198,7 +216,8 @@ export class BodyDecoder {
     // Length of the field lines; the empty line follows them.
     const length = text.startsWith("\r\n") ? 0 : lengthUpToEmptyLine(text);
     if (length === undefined) {
-      if (text.length > TRAILER_BYTES_MAX) this.#fault = FAULT.trailersTooLarge;
+      if (hasBareLf(text)) this.#fault = FAULT.badTrailers;
+      else if (text.length > TRAILER_BYTES_MAX) this.#fault = FAULT.trailersTooLarge;
       this.#trailerText = text;
       return stop;
     }
@@ -218,6 +237,40 @@ export class BodyDecoder {
     }
     this.#state = State.Done;
   }
+}
+
+/**
+ * What follows `code` in a chunk extension (RFC 9112 section 7.1.1), or undefined when it cannot stand there.
+ * White space, which that section calls bad, is not taken: others refuse it too.
+ */
+function nextInExtension(part: ExtensionPart, code: number): ExtensionPart | undefined {
+  const bits = classOf(code);
+  switch (part) {
+    case "name-start":
+      return (bits & TOKEN) !== 0 ? "name" : undefined;
+    case "name":
+      if ((bits & TOKEN) !== 0) return "name";
+      if (code === EQUALS) return "value-start";
+      return isExtensionEnd(code) ? "name-start" : undefined;
+    case "value-start":
+      if (code === QUOTE) return "quoted";
+      return (bits & TOKEN) !== 0 ? "value" : undefined;
+    case "value":
+      if ((bits & TOKEN) !== 0) return "value";
+      return isExtensionEnd(code) ? "name-start" : undefined;
+    case "quoted":
+      if (code === QUOTE) return "quoted-end";
+      if (code === BACKSLASH) return "quoted-pair";
+      return (bits & (FIELD_VALUE | BLANK)) !== 0 ? "quoted" : undefined;
+    case "quoted-pair":
+      return (bits & (FIELD_VALUE | BLANK)) !== 0 ? "quoted" : undefined;
+    case "quoted-end":
+      return isExtensionEnd(code) ? "name-start" : undefined;
+  }
+}
+
+function isExtensionEnd(code: number): boolean {
+  return code === SEMICOLON || code === CR;
 }
 
 function lengthUpToEmptyLine(text: string): number | undefined {

@@ -35,6 +35,8 @@ export const FAULT = {
   repeatedHost: fault(400, "repeated Host"),
   badHost: fault(400, "malformed Host"),
   hostMismatch: fault(400, "target and Host disagree"),
+  // RFC 9110 section 15.5.20
+  misdirected: fault(421, "https over a connection that is not secured"),
   // RFC 9110 section 9.3.6: not a forward proxy
   connect: fault(501, "CONNECT is not offered"),
   // RFC 9112 section 5

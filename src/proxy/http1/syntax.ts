@@ -69,3 +69,14 @@ export function listElements(value: string): readonly string[] {
     .map((element) => element.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase())
     .filter((element) => element !== "");
 }
+
+/**
+ * Whether an LF stands in a text without a CR before it. No further byte can mend that, so a section that shows
+ * one is refused before its end has come; whoever sends it would otherwise wait for the time limit.
+ */
+export function hasBareLf(text: string): boolean {
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
+    if (text.charCodeAt(at - 1) !== 0x0d) return true;
+  }
+  return false;
+}

@@ -27,16 +27,22 @@ function checkCharacters(text: string): HeadFault | undefined {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === HASH) return FAULT.fragment;
-    if (code === PERCENT && !isAll(text, at + 1, Math.min(at + 3, text.length), HEX)) return FAULT.badPercent;
-    if (code === PERCENT && at + 2 >= text.length) return FAULT.badPercent;
+    if (code === PERCENT && !isPercentEncoding(text, at, text.length)) return FAULT.badPercent;
   }
   return undefined;
+}
+
+/** Whether two hex digits follow the percent sign at `at`, before `end`. */
+function isPercentEncoding(text: string, at: number, end: number): boolean {
+  return at + 2 < end && isAll(text, at + 1, at + 3, HEX);
 }
 
 /** `http://authority/path`, forwarded in origin form. */
 function parseAbsolute(method: string, text: string): Target | HeadFault {
   const scheme = /^https?:\/\//i.exec(text);
   if (scheme === null) return FAULT.badTarget;
+  // RFC 9110 section 7.4: what asks for a secured connection is not answered on one that is not.
+  if (scheme[0].length === "https://".length) return FAULT.misdirected;
   const start = scheme[0].length;
   const rest = text.slice(start).search(/[/?]/);
   const authority = rest < 0 ? text.slice(start) : text.slice(start, start + rest);
@@ -62,7 +68,7 @@ export function isHostValue(text: string): boolean {
   for (let at = 0; at < end; at++) {
     const code = text.charCodeAt(at);
     if ((classOf(code) & HOST) === 0 || code === 0x5b || code === 0x5d) return false;
-    if (code === PERCENT && !isAll(text, at + 1, Math.min(at + 3, end), HEX)) return false;
+    if (code === PERCENT && !isPercentEncoding(text, at, end)) return false;
   }
   return end > 0 && isPort(text, end);
 }
@@ -75,10 +81,11 @@ function isIpv6(text: string, start: number, end: number): boolean {
   return true;
 }
 
-/** From `start` on nothing, or a colon and at most five digits. */
+/** From `start` on nothing, or a colon and at most five digits that are a port. */
 function isPort(text: string, start: number): boolean {
   if (start === text.length) return true;
   if (text.charCodeAt(start) !== 0x3a) return false;
   const digits = text.length - start - 1;
-  return digits === 0 || (digits <= 5 && isAll(text, start + 1, text.length, DIGIT));
+  if (digits === 0) return true;
+  return digits <= 5 && isAll(text, start + 1, text.length, DIGIT) && Number(text.slice(start + 1)) <= 65_535;
 }
