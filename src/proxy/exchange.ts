@@ -145,9 +145,10 @@ export class Exchange
     if (lease === undefined) return;
     this.#destination.service.work.remove(lease.backend, this);
     this.#lease = undefined;
-    if (this.#search.tryAgain(lease, error)) return;
-    this.#lease = lease;
-    this.#fail(error);
+    const isTrying = this.#search.tryAgain(lease, error);
+    // Without redispatch the slot is kept through the pause, and given back here should the client leave.
+    if (lease.isOpen) this.#lease = lease;
+    if (!isTrying) this.#fail(error);
   }
 
   #attempt(connection: Http1Upstream, lease: Lease, nowMs: number): void {
@@ -183,7 +184,7 @@ export class Exchange
   }
 
   onRequestPause(): void {
-    this.#upstream?.flush();
+    if (this.#upstream?.flush() === false) this.#downstream.pauseBody();
   }
 
   onUpstreamDrain(): void {
@@ -207,7 +208,7 @@ export class Exchange
   }
 
   onResponsePause(): void {
-    this.#downstream.flush();
+    if (!this.#downstream.flush()) this.#upstream?.pause();
   }
 
   onDownstreamDrain(): void {
@@ -262,6 +263,8 @@ export class Exchange
     const isIdempotent = IDEMPOTENT.has(this.#head.method);
     if (lease === undefined || !error.isReused || this.#hasBodyBegun || !isRepeatable(error, isIdempotent))
       return false;
+    // Until there is a connection again nobody would take the body.
+    this.#downstream.pauseBody();
     this.#open(lease, this.#context.clock.nowMs());
     return true;
   }
@@ -312,8 +315,8 @@ export class Exchange
     if (error !== undefined) record.fail(error);
     record.status = this.#status > 0 ? this.#status : (error?.status ?? 0);
     record.totalMs = nowMs - this.#startedMs;
-    record.bytesIn = this.#downstream.bytesIn + (this.#tunnel?.bytesIn ?? 0);
-    record.bytesOut = this.#downstream.bytesOut + (this.#tunnel?.bytesOut ?? 0);
+    record.bytesIn = this.#downstream.bytesIn;
+    record.bytesOut = this.#downstream.bytesOut;
     record.poolConnections = service.work.size + service.pool.queue.length;
     record.backendConnections = this.#lease?.backend.inFlight ?? 0;
     this.#release(outcome, nowMs);
@@ -327,8 +330,9 @@ export class Exchange
     this.#destination.service.work.remove(lease.backend, this);
     const { row } = lease.backend;
     const record = this.#record;
-    row.add(COUNTER.bytesIn, lease.writer, this.#downstream.bytesIn);
-    row.add(COUNTER.bytesOut, lease.writer, this.#downstream.bytesOut);
+    // A tunnel counted its own already.
+    row.add(COUNTER.bytesIn, lease.writer, record.bytesIn - (this.#tunnel?.bytesIn ?? 0));
+    row.add(COUNTER.bytesOut, lease.writer, record.bytesOut - (this.#tunnel?.bytesOut ?? 0));
     if (record.responseMs >= 0) {
       row.add(COUNTER.timed, lease.writer, 1);
       row.add(COUNTER.queueMs, lease.writer, Math.max(record.queueMs, 0));

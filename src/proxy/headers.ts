@@ -1,5 +1,5 @@
 import { BlockList, isIP } from "node:net";
-import { KIND, kindSet } from "./field-kind.js";
+import { KIND, type KindSet, kindSet } from "./field-kind.js";
 import { HOP_BY_HOP } from "./http1/writer.js";
 import type { ClientFacts, FieldList, RequestHead } from "./message.js";
 
@@ -18,6 +18,8 @@ const FORWARDED = kindSet(
 
 const APPENDED = kindSet(KIND.forwarded, KIND.xForwardedFor);
 
+const EXPECT = kindSet(KIND.expect);
+
 /**
  * Request path. The field lines a backend gets: the client's own in their order, without those of its
  * connection, and behind them who the client is.
@@ -28,9 +30,11 @@ const APPENDED = kindSet(KIND.forwarded, KIND.xForwardedFor);
  */
 export function forwardedLines(head: RequestHead, client: ClientFacts): string {
   const { fields } = head;
-  const host = fields.has(KIND.host) ? "" : `host: ${client.localAuthority}\r\n`;
-  if ((fields.kinds & FORWARDED) !== 0 && client.isTrusted) return host + continuedLines(head, client);
-  return `${host}${fields.serialize(NOT_FORWARDED | FORWARDED, head.connectionNames)}${ownLines(head, client)}`;
+  const host = fields.has(KIND.host) ? "" : `host: ${hostOf(head, client)}\r\n`;
+  // Nobody waits for a 100 without a body, nor in HTTP/1.0 (RFC 9110 section 10.1.1).
+  const drop = head.expectsContinue ? NOT_FORWARDED : NOT_FORWARDED | EXPECT;
+  if ((fields.kinds & FORWARDED) !== 0 && client.isTrusted) return host + continuedLines(head, client, drop);
+  return `${host}${fields.serialize(drop | FORWARDED, head.connectionNames)}${ownLines(head, client)}`;
 }
 
 function ownLines(head: RequestHead, client: ClientFacts): string {
@@ -38,9 +42,9 @@ function ownLines(head: RequestHead, client: ClientFacts): string {
   return `${address}x-forwarded-proto: ${client.scheme}\r\nx-forwarded-host: ${hostOf(head, client)}\r\nvia: 1.1 pilotfish\r\n`;
 }
 
-function continuedLines(head: RequestHead, client: ClientFacts): string {
+function continuedLines(head: RequestHead, client: ClientFacts, drop: KindSet): string {
   const { fields } = head;
-  let text = fields.serialize(NOT_FORWARDED | APPENDED, head.connectionNames);
+  let text = fields.serialize(drop | APPENDED, head.connectionNames);
   text += listLine("x-forwarded-for", fields, KIND.xForwardedFor, client.remoteAddress);
   if (fields.has(KIND.forwarded)) {
     const element = `for=${forwardedNode(client.remoteAddress)};proto=${client.scheme}`;

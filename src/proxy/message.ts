@@ -83,8 +83,8 @@ export interface DownstreamStream {
   sendBody(bytes: Buffer): boolean;
   /** The response is whole. */
   sendEnd(trailers: FieldList | undefined): void;
-  /** Writes what was held back to share a write with what follows. */
-  flush(): void;
+  /** Writes what was held back to share a write with what follows. False as in `sendBody`. */
+  flush(): boolean;
   /** Replies with the error, or cuts the connection when a response was begun. */
   fail(error: ProxyError, pool: string | undefined): void;
   /** Answers 101 and hands the connection over, with what was read of it already. */
@@ -134,7 +134,8 @@ export interface UpstreamStream {
   /** False asks to hold back until `onUpstreamDrain`. The bytes are valid during the call only. */
   sendBody(bytes: Buffer): boolean;
   sendEnd(trailers: FieldList | undefined): void;
-  flush(): void;
+  /** Writes what was held back. False as in `sendBody`. */
+  flush(): boolean;
   pause(): void;
   resume(): void;
   /** Ends the attempt before its time: the connection is closed and the receiver not told. */

@@ -17,7 +17,8 @@ import type {
 import { BodyDecoder, type BodySink } from "./body-decoder.js";
 import { FAULT, type HeadFault, isFault } from "./head-fault.js";
 import { RawFields } from "./raw-fields.js";
-import { faultOfPartialHead, type Http1RequestHead, parseRequestHead } from "./request-head.js";
+import { type Http1RequestHead, parseRequestHead } from "./request-head.js";
+import { hasBareLf } from "./syntax.js";
 import {
   CHUNK_END,
   chunkStart,
@@ -80,9 +81,14 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   /** Bytes that were read and not used; in the shared buffer only while `onData` runs. */
   #rest: Buffer | undefined;
   #isPumping = false;
+  #emptyLineBytes = 0;
   #wantsBody = false;
+  /** Whether the exchange was told of the body's end. */
+  #isBodyTold = false;
   #isDraining = false;
   #hasClientEnded = false;
+  /** Whether the client has yet to take what was written. */
+  #isStalled = false;
   /** When the first byte of the present head came. */
   #startedMs = 0;
   #held = "";
@@ -93,6 +99,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   #bytesInBefore = 0;
   #bytesOutBefore = 0;
   #lingeredBytes = 0;
+  /** What the client had yet to take when it was last looked at. */
+  #lingeringPendingBytes = 0;
 
   constructor(options: DownstreamOptions, connection: Connection, session: SessionContext) {
     const { clock } = options;
@@ -132,7 +140,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     if (this.#state === "over") return;
     if (this.#state === "lingering") {
       this.#lingeredBytes += chunk.length;
-      if (this.#lingeredBytes > LINGER_BYTES_MAX) this.#connection.destroy();
+      // Held back, not reset: a reset would take the response from the client.
+      if (this.#lingeredBytes > LINGER_BYTES_MAX) this.#connection.pause();
       return;
     }
     if (this.#state === "idle" && this.#rest === undefined) this.#startedMs = this.#options.clock.nowMs();
@@ -142,8 +151,6 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     if (this.#rest === undefined) return;
     // What stays lies in the shared buffer, which the next read of any connection overwrites.
     if (isBorrowed) this.#rest = Buffer.from(this.#rest);
-    // A pipelined request waits, and its client with it.
-    if (this.#state === "busy") this.#connection.pause();
   }
 
   /** Uses what was read as far as it goes: heads while idle, a body while the exchange takes one. */
@@ -157,6 +164,10 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
       else isMoving = false;
     }
     this.#isPumping = false;
+    // A pipelined request waits, and its client with it.
+    if (this.#state === "busy" && this.#rest !== undefined) this.#connection.pause();
+    // The head that was begun will never be whole.
+    else if (this.#state === "idle" && this.#hasClientEnded) this.#close();
   }
 
   #keepRest(bytes: Buffer, from: number): void {
@@ -174,6 +185,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
       return false;
     }
     const text = bytes.toString("latin1", start, end + 4);
+    this.#emptyLineBytes = 0;
     this.#keepRest(bytes, end + 4);
     this.#beginRecord(bytes.length - start, end + 4 - start);
     const head = parseRequestHead(text, this.#fields, maxHeaders);
@@ -185,7 +197,10 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   /** Answers where the head begins; -1 when nothing but empty lines came. */
   #passEmptyLines(bytes: Buffer): number {
     let at = 0;
-    while (at < EMPTY_LINE_BYTES_MAX && bytes[at] === 0x0d && bytes[at + 1] === 0x0a) at += 2;
+    while (this.#emptyLineBytes < EMPTY_LINE_BYTES_MAX && bytes[at] === 0x0d && bytes[at + 1] === 0x0a) {
+      at += 2;
+      this.#emptyLineBytes += 2;
+    }
     if (at > 0) this.#keepRest(bytes, at);
     return at === bytes.length ? -1 : at;
   }
@@ -195,21 +210,15 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     const { maxHeadBytes } = this.#options.limits;
     const text = bytes.toString("latin1", start, Math.min(bytes.length, start + maxHeadBytes));
     const isTooLong = bytes.length - start >= maxHeadBytes;
-    const fault =
-      faultOfPartialHead(text) ??
-      (isTooLong ? (text.includes("\r\n") ? FAULT.headTooLarge : FAULT.targetTooLong) : undefined);
+    const limitFault = text.includes("\r\n") ? FAULT.headTooLarge : FAULT.targetTooLong;
+    const fault = hasBareLf(text) ? FAULT.bareLf : isTooLong ? limitFault : undefined;
     if (fault !== undefined) {
       this.#rest = undefined;
       this.#beginRecord(bytes.length, bytes.length);
       this.#refuse(fault, text);
       return;
     }
-    const { clock, timeouts } = this.#options;
-    const nowMs = clock.nowMs();
-    // Counted from the head's first byte: further bytes do not buy more time.
-    if (timeouts.httpRequestMs > 0) {
-      this.#deadline.set(Math.max(this.#startedMs + timeouts.httpRequestMs - nowMs, 1), nowMs);
-    }
+    this.#awaitRequest();
   }
 
   #beginRecord(bytesAtHand: number, headBytes: number): void {
@@ -234,10 +243,11 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     this.#head = head;
     this.#decoder.begin(head.body);
     this.#wantsBody = false;
+    this.#isBodyTold = false;
     this.#isAnswered = false;
     this.#isAbandoned = false;
     this.#closesAfter = !head.keepsAlive;
-    this.#deadline.clear();
+    this.#awaitClient();
     const started = this.#options.begin(this, head, record, this.#startedMs);
     if (started instanceof ProxyError) {
       this.#refuseWith(started);
@@ -251,27 +261,40 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   #readBody(bytes: Buffer): boolean {
     const used = this.#decoder.decode(bytes, 0, this);
     // The exchange may have ended, and another begun, while the bytes were passed on.
-    if (this.#state !== "busy" || !this.#wantsBody) {
-      if (this.#rest === bytes) this.#keepRest(bytes, used);
-      return this.#state === "idle";
-    }
+    if (this.#rest !== bytes) return this.#state === "idle";
     this.#keepRest(bytes, used);
+    this.#tellOfBody();
+    return true;
+  }
+
+  /**
+   * Tells the exchange how far the body has come. Its end and a fault are told even when the last bytes made
+   * the exchange ask for a pause: nothing more would come that could bring them up.
+   */
+  #tellOfBody(): void {
     const { fault } = this.#decoder;
     if (fault !== undefined) {
-      this.#isAbandoned = true;
       this.#receiver?.onDownstreamFailure(
         new ProxyError("bad-request", "data", { status: fault.status, detail: fault.detail }),
       );
     } else if (this.#decoder.isDone) {
+      if (!this.#wantsBody) this.#connection.resume();
       this.#wantsBody = false;
-      this.#deadline.clear();
+      this.#isBodyTold = true;
+      this.#awaitClient();
       this.#receiver?.onRequestEnd(this.#decoder.trailers);
       this.#receiver?.onRequestPause();
+    } else if (this.#hasClientEnded && this.#rest === undefined) {
+      this.#clientLeft();
     } else {
       this.#awaitClient();
       this.#receiver?.onRequestPause();
     }
-    return true;
+  }
+
+  #clientLeft(): void {
+    this.#isAbandoned = true;
+    this.#receiver?.onDownstreamFailure(new ProxyError("client-left", "data"));
   }
 
   onBody(bytes: Buffer): void {
@@ -280,18 +303,20 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   onEnd(): void {
     this.#hasClientEnded = true;
-    if (this.#state === "idle" || this.#state === "lingering") {
-      this.#connection.destroy();
-    } else if (this.#state === "busy" && !this.#decoder.isDone) {
-      this.#isAbandoned = true;
-      this.#receiver?.onDownstreamFailure(new ProxyError("client-left", "data"));
-    }
+    if (this.#state === "idle") this.#close();
+    else if (this.#state === "lingering") this.#awaitEnd();
+    else if (this.#state === "busy" && !this.#decoder.isDone && this.#rest === undefined) this.#clientLeft();
     // A client that only said that it will send no more is still answered.
   }
 
   onDrain(): void {
-    this.#deadline.clear();
-    this.#receiver?.onDownstreamDrain();
+    this.#isStalled = false;
+    if (this.#state === "idle") {
+      this.#awaitRequest();
+    } else if (this.#state === "busy") {
+      this.#awaitClient();
+      this.#receiver?.onDownstreamDrain();
+    }
   }
 
   onClose(error: Error | undefined): void {
@@ -319,16 +344,22 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   }
 
   readBody(): void {
-    if (this.#decoder.isDone || this.#wantsBody) return;
+    if (this.#isBodyTold || this.#wantsBody) return;
     this.#wantsBody = true;
+    // A body of no bytes is at its end before anything was read.
+    if (this.#decoder.isDone) {
+      this.#tellOfBody();
+      return;
+    }
     this.#awaitClient();
     this.#connection.resume();
     this.#pump();
   }
 
   pauseBody(): void {
+    if (this.#isBodyTold) return;
     this.#wantsBody = false;
-    this.#deadline.clear();
+    this.#awaitClient();
     this.#connection.pause();
   }
 
@@ -361,15 +392,15 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   }
 
   sendEnd(trailers: FieldList | undefined): void {
-    if (this.#isChunked) this.#held += lastChunk(this.#head?.takesTrailers ? trailers : undefined);
+    if (this.#isChunked) this.#held += lastChunk(this.#head?.takesTrailers ? trailers : undefined, []);
     this.flush();
   }
 
-  flush(): void {
-    if (this.#held === "") return;
+  flush(): boolean {
+    if (this.#held === "") return true;
     const text = this.#held;
     this.#held = "";
-    this.#wrote(this.#connection.writeText(text));
+    return this.#wrote(this.#connection.writeText(text));
   }
 
   fail(error: ProxyError, pool: string | undefined): void {
@@ -417,12 +448,14 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   // ---------------------------------------------------------------- between exchanges
 
   #next(): void {
-    const { clock, timeouts } = this.#options;
     this.#state = "idle";
     this.#head = undefined;
-    const nowMs = clock.nowMs();
-    if (this.#rest === undefined) this.#deadline.set(timeouts.httpKeepAliveMs, nowMs);
-    else this.#startedMs = nowMs;
+    if (this.#rest === undefined && (this.#isDraining || this.#hasClientEnded)) {
+      this.#close();
+      return;
+    }
+    if (this.#rest !== undefined) this.#startedMs = this.#options.clock.nowMs();
+    this.#awaitRequest();
     this.#connection.resume();
     this.#pump();
   }
@@ -432,17 +465,21 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     this.#state = "lingering";
     this.#rest = undefined;
     this.#connection.end();
-    if (this.#hasClientEnded) {
-      // Both have ended; the socket closes when what is queued is out.
-      this.#deadline.set(this.#options.timeouts.clientMs, this.#options.clock.nowMs());
-      return;
-    }
-    this.#connection.resume();
-    this.#deadline.set(LINGER_MS, this.#options.clock.nowMs());
+    if (!this.#hasClientEnded) this.#connection.resume();
+    this.#awaitEnd();
+  }
+
+  /** As long as the client takes what is queued it has its usual time; then there is only its end to wait for. */
+  #awaitEnd(): void {
+    const { clock, timeouts } = this.#options;
+    this.#lingeringPendingBytes = this.#connection.pendingBytes;
+    this.#deadline.set(this.#lingeringPendingBytes > 0 ? timeouts.clientMs : LINGER_MS, clock.nowMs());
   }
 
   #mustClose(): boolean {
-    return this.#isDraining || this.#hasClientEnded || this.#closesAfter;
+    // Requests that came before the client's end are still answered.
+    const isLast = this.#hasClientEnded && this.#rest === undefined;
+    return this.#isDraining || isLast || this.#closesAfter;
   }
 
   // ---------------------------------------------------------------- refusals and timeouts
@@ -483,14 +520,31 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   }
 
   #wrote(hasRoom: boolean): boolean {
-    if (!hasRoom) this.#awaitClient();
-    return hasRoom;
+    if (hasRoom) return true;
+    this.#isStalled = true;
+    this.#awaitClient();
+    return false;
   }
 
-  /** The client must show a sign of life now and then (`timeout client`). */
+  /** While it is the client's turn, it must show a sign of life now and then (`timeout client`). */
   #awaitClient(): void {
     const { clock, timeouts } = this.#options;
-    this.#deadline.set(timeouts.clientMs, clock.nowMs());
+    if (this.#wantsBody || this.#isStalled) this.#deadline.set(timeouts.clientMs, clock.nowMs());
+    else this.#deadline.clear();
+  }
+
+  /** Between two requests: the rest of a head, or that the last response is taken, or the next first byte. */
+  #awaitRequest(): void {
+    const { clock, timeouts } = this.#options;
+    const nowMs = clock.nowMs();
+    if (this.#rest === undefined) {
+      this.#deadline.set(this.#isStalled ? timeouts.clientMs : timeouts.httpKeepAliveMs, nowMs);
+    } else if (timeouts.httpRequestMs === 0) {
+      this.#deadline.clear();
+    } else {
+      // Counted from the head's first byte: further bytes do not buy more time.
+      this.#deadline.set(Math.max(this.#startedMs + timeouts.httpRequestMs - nowMs, 1), nowMs);
+    }
   }
 
   #tooSlow(): void {
@@ -499,6 +553,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
       else this.#headTimedOut(this.#rest);
     } else if (this.#state === "busy") {
       this.#receiver?.onDownstreamFailure(new ProxyError("client-timeout", this.#phase()));
+    } else if (this.#connection.pendingBytes < this.#lingeringPendingBytes) {
+      this.#awaitEnd();
     } else {
       this.#connection.destroy();
     }

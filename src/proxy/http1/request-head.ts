@@ -4,7 +4,7 @@ import { type ConnectionOptions, connectionOptionsOf } from "./connection-option
 import { framingOf, NO_BODY } from "./framing.js";
 import { FAULT, faultOfFields, type HeadFault, isFault } from "./head-fault.js";
 import type { RawFields } from "./raw-fields.js";
-import { classOf, DIGIT, isWord, listElements, TOKEN } from "./syntax.js";
+import { classOf, DIGIT, hasBareLf, isWord, listElements, TOKEN } from "./syntax.js";
 import { isHostValue, parseTarget, type Target } from "./target.js";
 
 const SP = 0x20;
@@ -148,19 +148,4 @@ function isSameAuthority(a: string, b: string): boolean {
 
 function withoutDefaultPort(authority: string): string {
   return authority.toLowerCase().replace(/:(?:80)?$/, "");
-}
-
-/**
- * Refuses, before the end of a head has come, what no further byte can mend: a bare LF. A client that speaks so
- * would otherwise wait for the time limit.
- */
-export function faultOfPartialHead(text: string): HeadFault | undefined {
-  return hasBareLf(text) ? FAULT.bareLf : undefined;
-}
-
-function hasBareLf(text: string): boolean {
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
-    if (at === 0 || text.charCodeAt(at - 1) !== CR) return true;
-  }
-  return false;
 }

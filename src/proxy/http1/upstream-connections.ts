@@ -29,6 +29,7 @@ export class UpstreamConnections implements UpstreamKeeper {
   readonly #clock: Clock;
   readonly #byBackend = new Map<Backend, BackendConnections>();
   readonly #unsubscribe: () => void;
+  #isStopped = false;
 
   constructor(pool: Pool, options: UpstreamConnectionsOptions, clock: Clock) {
     this.#options = options;
@@ -71,7 +72,7 @@ export class UpstreamConnections implements UpstreamKeeper {
     const { facts } = connection.backend;
     const isWanted =
       facts.discovery.state !== "gone" && facts.admin.state !== "maint" && this.#options.isReusing;
-    if (connections === undefined || !isWanted) {
+    if (connections === undefined || !isWanted || this.#isStopped) {
       connection.close();
       return;
     }
@@ -100,6 +101,7 @@ export class UpstreamConnections implements UpstreamKeeper {
 
   /** For the end: closes what is idle and keeps nothing any more. */
   stop(): void {
+    this.#isStopped = true;
     this.#unsubscribe();
     for (const backend of [...this.#byBackend.keys()]) this.closeIdle(backend);
   }

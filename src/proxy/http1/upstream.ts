@@ -5,9 +5,10 @@ import { Deadline } from "../deadline.js";
 import { ProxyError, type ProxyErrorCode } from "../errors.js";
 import type { FieldList, RequestHead, UpstreamReceiver, UpstreamStream } from "../message.js";
 import { BodyDecoder, type BodySink } from "./body-decoder.js";
-import { type HeadFault, isFault } from "./head-fault.js";
+import { FAULT, type HeadFault, isFault } from "./head-fault.js";
 import { RawFields } from "./raw-fields.js";
 import { type Http1ResponseHead, parseResponseHead } from "./response-head.js";
+import { hasBareLf } from "./syntax.js";
 import { CHUNK_END, chunkStart, lastChunk, requestHeadText } from "./writer.js";
 
 /** Most bytes and fields of a response head. Backends may be more verbose than clients. */
@@ -90,6 +91,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   }
 
   close(): void {
+    if (this.#state === "over") return;
     this.#state = "over";
     this.#deadline.cancel();
     this.#keeper.forget(this);
@@ -122,23 +124,29 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
       return true;
     }
     this.#held = "";
-    this.#isSent = true;
-    this.#touch();
-    return this.#connection.writeText(before, bytes, after);
+    return this.#write(before, bytes, after);
   }
 
   sendEnd(trailers: FieldList | undefined): void {
-    if (this.#request?.body.kind === "chunked") this.#held += lastChunk(trailers);
+    if (this.#request?.body.kind === "chunked")
+      this.#held += lastChunk(trailers, this.#request.connectionNames);
     this.#isRequestWhole = true;
     this.#touch();
   }
 
-  flush(): void {
-    if (this.#held === "") return;
+  flush(): boolean {
+    if (this.#held === "") return true;
     const text = this.#held;
     this.#held = "";
+    return this.#write(text);
+  }
+
+  #write(text: string, bytes?: Uint8Array, after?: string): boolean {
     this.#isSent = true;
-    this.#connection.writeText(text);
+    const hasRoom = this.#connection.writeText(text, bytes, after);
+    // After the write: from here on it may be the backend that is waited for.
+    this.#touch();
+    return hasRoom;
   }
 
   pause(): void {
@@ -167,6 +175,11 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     if (this.#state === "idle") {
       // Nobody asked. A connection that is out of step must never serve again.
       this.close();
+      return;
+    }
+    if (this.#state === "head" && !this.#isSent) {
+      // An answer to nothing, as a backend's farewell to an idle connection: it must not answer this request.
+      this.#fail("upstream-reset");
       return;
     }
     this.#touch();
@@ -222,6 +235,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
       return chunk.length;
     }
     if (end < 0) {
+      if (hasBareLf(bytes.toString("latin1"))) this.#invalid(FAULT.bareLf);
       this.#partial = this.#partial === undefined ? Buffer.from(bytes) : bytes;
       return chunk.length;
     }
@@ -317,7 +331,8 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   #fail(code: ProxyErrorCode, cause?: Error, detail?: string): void {
     const receiver = this.#receiver;
     const phase = this.#state === "body" ? "data" : "response-head";
-    const facts = { isSent: this.#isSent, isReused: this.isReused && this.#partial === undefined };
+    const isUnanswered = this.#partial === undefined && this.#informational === 0;
+    const facts = { isSent: this.#isSent, isReused: this.isReused && isUnanswered };
     this.#receiver = undefined;
     this.close();
     receiver?.onUpstreamFailure(

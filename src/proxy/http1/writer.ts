@@ -18,8 +18,26 @@ export const HOP_BY_HOP = kindSet(
 /** Framing fields, written in one spelling. */
 const FRAMING = kindSet(KIND.contentLength, KIND.transferEncoding);
 
-/** What must never come in trailers (RFC 9110 section 6.5.1): framing, routing and connection matters. */
-const NOT_IN_TRAILERS = HOP_BY_HOP | FRAMING | kindSet(KIND.host, KIND.expect);
+/**
+ * What must never come in trailers (RFC 9110 section 6.5.1): framing, routing and connection matters, and what
+ * we say of the client, since some recipients merge trailers into the head.
+ */
+const NOT_IN_TRAILERS =
+  HOP_BY_HOP |
+  FRAMING |
+  kindSet(
+    KIND.host,
+    KIND.expect,
+    KIND.forwarded,
+    KIND.xForwardedFor,
+    KIND.xForwardedProto,
+    KIND.xForwardedHost,
+    KIND.xForwardedPort,
+    KIND.xRealIp,
+    KIND.via,
+    KIND.date,
+    KIND.retryAfter,
+  );
 const NAMES_NOT_IN_TRAILERS: readonly string[] = [
   "age",
   "authorization",
@@ -28,11 +46,20 @@ const NAMES_NOT_IN_TRAILERS: readonly string[] = [
   "content-range",
   "content-type",
   "cookie",
-  "date",
+  "content-language",
+  "content-location",
   "expires",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
   "location",
   "max-forwards",
+  "pragma",
+  "range",
   "set-cookie",
+  "vary",
   "www-authenticate",
 ];
 
@@ -98,10 +125,12 @@ export function chunkStart(bytes: number): string {
 /** What follows the data of a chunk. */
 export const CHUNK_END = "\r\n";
 
-/** The last chunk with its trailers. */
-export function lastChunk(trailers: FieldList | undefined): string {
+/** The last chunk with its trailers, but for those that the head's Connection field names. */
+export function lastChunk(trailers: FieldList | undefined, connectionNames: readonly string[]): string {
   if (trailers === undefined) return "0\r\n\r\n";
-  return `0\r\n${trailers.serialize(NOT_IN_TRAILERS, NAMES_NOT_IN_TRAILERS)}\r\n`;
+  const names =
+    connectionNames.length === 0 ? NAMES_NOT_IN_TRAILERS : [...NAMES_NOT_IN_TRAILERS, ...connectionNames];
+  return `0\r\n${trailers.serialize(NOT_IN_TRAILERS, names)}\r\n`;
 }
 
 /** A whole reply of our own; it ends the connection unless told otherwise. */
