@@ -1,0 +1,198 @@
+import type {
+  ListenerLimits,
+  ListenerTimeouts,
+  PoolTimeouts,
+  RetryConfig,
+  ReuseConfig,
+  RouteConfig,
+} from "../../src/config/model.js";
+import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
+import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
+import { Pool } from "../../src/core/pool.js";
+import { type Clock, systemClock } from "../../src/platform/clock.js";
+import type { Log } from "../../src/platform/log.js";
+import { AccessRecord, type AccessSink } from "../../src/proxy/access-record.js";
+import { ConnectionBudget } from "../../src/proxy/connection-limits.js";
+import { TrustedNetworks } from "../../src/proxy/headers.js";
+import { http1Protocol } from "../../src/proxy/http1/http1-protocol.js";
+import { UpstreamConnections } from "../../src/proxy/http1/upstream-connections.js";
+import { Listener } from "../../src/proxy/listener.js";
+import { OpenWork } from "../../src/proxy/open-work.js";
+import { Router } from "../../src/proxy/router.js";
+import type { ReadMode } from "../../src/proxy/socket-connection.js";
+import type { UpstreamService } from "../../src/proxy/upstream-service.js";
+import { RawClient, until } from "./raw-client.js";
+
+const SILENT_LOG: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export interface HttpProxyOptions {
+  /** Ports on 127.0.0.1. */
+  readonly backends: readonly number[];
+  readonly clock?: Clock;
+  readonly limits?: Partial<ListenerLimits>;
+  readonly clientTimeouts?: Partial<ListenerTimeouts>;
+  readonly timeouts?: Partial<PoolTimeouts>;
+  readonly retries?: Partial<RetryConfig>;
+  readonly reuse?: Partial<ReuseConfig>;
+  readonly routes?: readonly RouteConfig[];
+  /** Without it, what no route matches gets 404. Default `web`. */
+  readonly pool?: string | undefined;
+  readonly maxInFlightPerBackend?: number;
+  readonly maxConnectionsPerBackend?: number;
+  readonly maxQueue?: number;
+  readonly trusted?: readonly string[];
+  readonly readMode?: ReadMode;
+}
+
+/** An HTTP listener in front of a static pool, with its access records and whatever broke an invariant. */
+export interface HttpProxy {
+  readonly port: number;
+  readonly pool: Pool;
+  readonly work: OpenWork;
+  readonly connections: UpstreamConnections;
+  readonly listener: Listener;
+  /** Copies of the access records, in order. */
+  readonly records: AccessRecord[];
+  /** Must stay empty: leases released twice and the like. */
+  readonly broken: string[];
+  /** A client's connection. */
+  dial(): RawClient;
+  /** The access record with this number, once it is written. */
+  record(index: number): Promise<AccessRecord>;
+  /** Waits until nothing is under way. Fails where an invariant broke. */
+  settled(): Promise<void>;
+  close(): void;
+}
+
+/** Builds and binds it on a free port of 127.0.0.1. */
+export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpProxy> {
+  const clock = options.clock ?? systemClock;
+  const broken: string[] = [];
+  const pool = new Pool({
+    name: "web",
+    balancer: new RoundRobin(),
+    outlier: undefined,
+    maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
+    maxQueue: options.maxQueue ?? 10,
+    drainDeadlineMs: 30_000,
+    // Kept as well as thrown: a throw inside a socket's callback may be caught on its way.
+    onInvariantBroken: (what) => {
+      broken.push(what);
+      throw new Error(what);
+    },
+  });
+  pool.apply({ endpoints: options.backends.map(endpointAt) }, clock.nowMs());
+  const connections = new UpstreamConnections(
+    pool,
+    {
+      idleMs: options.timeouts?.upstreamIdleMs ?? 60_000,
+      maxPerBackend: options.maxConnectionsPerBackend ?? 0,
+      isReusing: options.reuse?.mode !== "never",
+    },
+    clock,
+  );
+  const service: UpstreamService = {
+    pool,
+    timeouts: {
+      connectMs: 5_000,
+      serverMs: 30_000,
+      queueMs: 5_000,
+      tunnelMs: 3_600_000,
+      requestTotalMs: 0,
+      upstreamIdleMs: 60_000,
+      ...options.timeouts,
+    },
+    retries: { max: 3, redispatch: true, ...options.retries },
+    reuse: { mode: "safe", safeForMs: 1_000, ...options.reuse },
+    work: new OpenWork(),
+    connections,
+  };
+  const records: AccessRecord[] = [];
+  const accessLog: AccessSink = {
+    write: (record) => void records.push(Object.assign(new AccessRecord("http", record.listener), record)),
+  };
+  const config = {
+    name: "front",
+    bind: [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
+    protocol: "http",
+    direction: "outbound",
+    timeouts: { clientMs: 30_000, httpRequestMs: 10_000, httpKeepAliveMs: 60_000, ...options.clientTimeouts },
+    limits: {
+      maxConnections: 1_000,
+      maxConnectionsPerAddress: 0,
+      maxHeadBytes: 16_384,
+      maxHeaders: 128,
+      ...options.limits,
+    },
+    pool: "pool" in options ? options.pool : "web",
+    routes: options.routes ?? [],
+  } as const;
+  const listener = new Listener({
+    config,
+    protocol: http1Protocol({
+      config,
+      router: new Router(
+        config.routes,
+        config.pool,
+        () => service,
+        () => 0,
+      ),
+      trusted: new TrustedNetworks(options.trusted ?? []),
+      clock,
+      accessLog,
+    }),
+    budget: new ConnectionBudget(1_000),
+    log: SILENT_LOG,
+    readMode: options.readMode ?? "shared-buffer",
+  });
+  await listener.bind();
+  const [address] = listener.addresses;
+  if (address?.kind !== "tcp") throw new Error("not listening on TCP");
+  const clients: RawClient[] = [];
+  return {
+    port: address.port,
+    pool,
+    work: service.work,
+    connections,
+    listener,
+    records,
+    broken,
+    dial() {
+      const client = new RawClient(address.port);
+      clients.push(client);
+      return client;
+    },
+    async record(index) {
+      await until(() => records[index] !== undefined);
+      return records[index] as AccessRecord;
+    },
+    async settled() {
+      await until(() => broken.length > 0 || (pool.inFlight === 0 && service.work.size === 0));
+      if (broken.length > 0) throw new Error(broken.join("; "));
+    },
+    close() {
+      for (const client of clients) client.leave();
+      listener.stopAccepting();
+      listener.destroyAll();
+      connections.stop();
+    },
+  };
+}
+
+function endpointAt(port: number, index: number): Endpoint {
+  return {
+    key: `static/${index}`,
+    id: formatAddress("127.0.0.1", port),
+    host: "127.0.0.1",
+    port,
+    weight: 1,
+    status: "passing",
+    admitted: true,
+    reason: "",
+    tags: [],
+    meta: {},
+    node: undefined,
+    datacenter: undefined,
+    zone: undefined,
+  };
+}

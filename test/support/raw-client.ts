@@ -1,0 +1,108 @@
+import { connect, type Socket } from "node:net";
+
+/** How a connection ended: by a FIN, or by a reset. */
+export type ConnectionEnd = "end" | "reset";
+
+/** A client that sends exactly the bytes it is given and keeps all that comes back, as latin1 text. */
+export class RawClient {
+  readonly socket: Socket;
+  /** Everything received so far. */
+  text = "";
+  /** Undefined while the other side may still send. */
+  ended: ConnectionEnd | undefined;
+  /** Both directions are gone. */
+  closed = false;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(port: number) {
+    this.socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
+    const { socket } = this;
+    socket.on("data", (chunk: Buffer) => {
+      this.text += chunk.toString("latin1");
+      this.#wake();
+    });
+    socket.on("end", () => {
+      this.ended ??= "end";
+      this.#wake();
+    });
+    socket.on("error", () => {
+      this.ended ??= "reset";
+      this.#wake();
+    });
+    socket.on("close", () => {
+      this.ended ??= "reset";
+      this.closed = true;
+      this.#wake();
+    });
+  }
+
+  /** Sends the portions, each in a write of its own that the kernel took before the next. */
+  async send(...portions: readonly (string | Buffer)[]): Promise<void> {
+    for (const portion of portions) {
+      const bytes = typeof portion === "string" ? Buffer.from(portion, "latin1") : portion;
+      await new Promise<void>((resolve) => this.socket.write(bytes, () => resolve()));
+      if (portions.length > 1) await turn();
+    }
+  }
+
+  /** Half-close. */
+  finish(): void {
+    this.socket.end();
+  }
+
+  /** Leaves, with a FIN. */
+  leave(): void {
+    this.socket.destroy();
+  }
+
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  /** Takes nothing more, so that what comes piles up in the kernel and then in the proxy. */
+  stall(): void {
+    this.socket.pause();
+  }
+
+  unstall(): void {
+    this.socket.resume();
+  }
+
+  /** Waits until something holds of what came. */
+  async until(holds: (text: string) => boolean, what = "the expected answer"): Promise<void> {
+    while (!holds(this.text)) {
+      if (this.closed) throw new Error(`closed before ${what}: ${JSON.stringify(this.text.slice(-300))}`);
+      await this.#change();
+    }
+  }
+
+  /** Waits for a text. */
+  async receives(part: string): Promise<void> {
+    await this.until((text) => text.includes(part), JSON.stringify(part));
+  }
+
+  /** Waits until the other side ended; answers all that came. */
+  async end(): Promise<string> {
+    while (this.ended === undefined) await this.#change();
+    return this.text;
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+}
+
+/** One turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Lets the event loop turn until something holds; the test's own time limit bounds it. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await turn();
+}
