@@ -11,6 +11,7 @@
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import type { Backend as BackendType } from "../../src/core/backend.js";
 import type { Balancer } from "../../src/core/balancer.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
@@ -22,7 +23,9 @@ const STEPS = 300_000;
 const SIZES = [10, 1_000, 10_000];
 const OPEN_PER_BACKEND = 2;
 
-const { values, root } = parse(process.argv.slice(2));
+const { values, positionals } = parseArgs({ options: { limit: { type: "string" } }, allowPositionals: true });
+const limitUs = values.limit === undefined ? undefined : Number(values.limit);
+const root = resolve(positionals[0] ?? "src");
 
 async function load<Module>(file: string): Promise<Module> {
   return import(pathToFileURL(resolve(root, "core", `${file}${root.endsWith("dist") ? ".js" : ".ts"}`)).href);
@@ -45,15 +48,6 @@ const BALANCERS: Readonly<Record<string, () => Balancer>> = {
   roundrobin: () => new RoundRobin(),
   "random, 2 draws": () => new RandomDraws({ draws: 2 }, seededRandom(2)),
 };
-
-function parse(args: readonly string[]): { root: string; values: { limit: number | undefined } } {
-  const at = args.indexOf("--limit");
-  const limit = at < 0 ? undefined : Number(args[at + 1]);
-  const named = args.find(
-    (arg, index) => !arg.startsWith("--") && index !== at + 1 - (at < 0 ? args.length : 0),
-  );
-  return { root: resolve(named ?? "src"), values: { limit } };
-}
 
 function endpointAt(index: number): Endpoint {
   const id = `b${index}`;
@@ -188,11 +182,11 @@ for (const [name, make] of Object.entries(BALANCERS)) {
       const { least, median, greatest } = measure(runOf(make(), size));
       print([what, String(size), ...[median, least, greatest].map((figure) => figure.toFixed(3))]);
       const isBound = name.startsWith("leastconn") && runOf === balancerRun && size >= 1_000;
-      if (isBound && values.limit !== undefined && median > values.limit) isTooSlow = true;
+      if (isBound && limitUs !== undefined && median > limitUs) isTooSlow = true;
     }
   }
 }
 if (isTooSlow) {
-  console.error(`leastconn took more than ${values.limit} us per pick and release`);
+  console.error(`leastconn took more than ${limitUs} us per pick and release`);
   process.exitCode = 1;
 }
