@@ -8,7 +8,7 @@ import { acceptConnection, type ReadMode } from "./socket-connection.js";
 
 /** What a protocol does with one client connection. */
 export interface ProtocolSession {
-  /** Finish what is under way, take no more, then close. Idle sessions close at once. */
+  /** Finish what is under way, take no more, then close. Idle sessions close soon. */
   drain(): void;
   /** End at once. */
   destroy(): void;

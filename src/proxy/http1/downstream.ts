@@ -49,6 +49,8 @@ export type ExchangeStart = (DownstreamReceiver & { start(nowMs: number): void }
 const HELD_BYTES_MAX = 4 * 1024;
 /** Empty lines before a request that are passed over (RFC 9112 section 2.2). */
 const EMPTY_LINE_BYTES_MAX = 4;
+/** A connection used this recently may have its next request on the way when its listener closes. */
+const RECENT_USE_MS = 1_000;
 /** After a final reply: how long and how much a client may still send before it is cut. */
 const LINGER_MS = 2_000;
 const LINGER_BYTES_MAX = 256 * 1024;
@@ -86,6 +88,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   /** Whether the exchange was told of the body's end. */
   #isBodyTold = false;
   #isDraining = false;
+  /** When the last exchange ended. */
+  #usedMs = Number.NEGATIVE_INFINITY;
   #hasClientEnded = false;
   /** Whether the client has yet to take what was written. */
   #isStalled = false;
@@ -124,9 +128,17 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   // ---------------------------------------------------------------- the session
 
+  /**
+   * What was used just now stays a moment for a request that may be under way, which is answered with
+   * `Connection: close`; a client cannot know that a request it sends into a closing connection was not served.
+   */
   drain(): void {
     this.#isDraining = true;
-    if (this.#state === "idle" && this.#rest === undefined) this.#close();
+    if (this.#state !== "idle" || this.#rest !== undefined) return;
+    const nowMs = this.#options.clock.nowMs();
+    const leftMs = this.#usedMs + RECENT_USE_MS - nowMs;
+    if (leftMs > 0) this.#deadline.set(leftMs, nowMs);
+    else this.#close();
   }
 
   destroy(): void {
@@ -450,12 +462,15 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   #next(): void {
     this.#state = "idle";
     this.#head = undefined;
-    if (this.#rest === undefined && (this.#isDraining || this.#hasClientEnded)) {
+    this.#usedMs = this.#options.clock.nowMs();
+    if (this.#rest === undefined && this.#hasClientEnded) {
       this.#close();
       return;
     }
-    if (this.#rest !== undefined) this.#startedMs = this.#options.clock.nowMs();
+    if (this.#rest !== undefined) this.#startedMs = this.#usedMs;
     this.#awaitRequest();
+    // The response's head was out before the stop began and did not say that it is the last.
+    if (this.#isDraining) this.drain();
     this.#connection.resume();
     this.#pump();
   }
