@@ -169,13 +169,24 @@ export function acceptConnection(socket: Socket, mode: ReadMode = "shared-buffer
     },
   } as unknown as ConstructorParameters<typeof Socket>[0]);
   connection = new SocketConnection(own);
+  dropIfGone(own);
   return connection;
+}
+
+/**
+ * A client that sent, reset and was accepted only then has no address any more, yet what it sent can still be
+ * read. It is not read: nobody waits for an answer, and a client without an address would pass for a local one,
+ * which is believed.
+ */
+function dropIfGone(socket: Socket): void {
+  if (socket.remoteAddress === undefined && socket.localAddress !== undefined) socket.destroy();
 }
 
 function readByEvents(socket: Socket): Connection {
   const connection = new SocketConnection(socket);
   socket.on("data", (chunk: Buffer) => connection.handler.onData(chunk));
   socket.pause();
+  dropIfGone(socket);
   return connection;
 }
 
