@@ -18,7 +18,7 @@ import { BodyDecoder, type BodySink } from "./body-decoder.js";
 import { FAULT, type HeadFault, isFault } from "./head-fault.js";
 import { RawFields } from "./raw-fields.js";
 import { type Http1RequestHead, parseRequestHead } from "./request-head.js";
-import { hasBareLf } from "./syntax.js";
+import { classOf, hasBareLf, TOKEN } from "./syntax.js";
 import {
   CHUNK_END,
   chunkStart,
@@ -171,13 +171,15 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     this.#isPumping = true;
     let isMoving = true;
     while (isMoving && this.#rest !== undefined) {
-      if (this.#state === "idle") isMoving = this.#readHead(this.#rest);
+      // A client that does not take its responses gets no further ones: they would pile up here.
+      if (this.#state === "idle") isMoving = !this.#isStalled && this.#readHead(this.#rest);
       else if (this.#state === "busy" && this.#wantsBody) isMoving = this.#readBody(this.#rest);
       else isMoving = false;
     }
     this.#isPumping = false;
     // A pipelined request waits, and its client with it.
-    if (this.#state === "busy" && this.#rest !== undefined) this.#connection.pause();
+    const isWaiting = this.#state === "busy" || (this.#state === "idle" && this.#isStalled);
+    if (isWaiting && this.#rest !== undefined) this.#connection.pause();
     // The head that was begun will never be whole.
     else if (this.#state === "idle" && this.#hasClientEnded) this.#close();
   }
@@ -223,7 +225,10 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     const text = bytes.toString("latin1", start, Math.min(bytes.length, start + maxHeadBytes));
     const isTooLong = bytes.length - start >= maxHeadBytes;
     const limitFault = text.includes("\r\n") ? FAULT.headTooLarge : FAULT.targetTooLong;
-    const fault = hasBareLf(text) ? FAULT.bareLf : isTooLong ? limitFault : undefined;
+    // Not one byte of what begins so can be a request; half an empty line may still become a whole one.
+    const isNoMethod = text !== "\r" && (classOf(text.charCodeAt(0)) & TOKEN) === 0;
+    const laterFault = hasBareLf(text) ? FAULT.bareLf : isTooLong ? limitFault : undefined;
+    const fault = isNoMethod ? FAULT.badMethod : laterFault;
     if (fault !== undefined) {
       this.#rest = undefined;
       this.#beginRecord(bytes.length, bytes.length);
@@ -324,7 +329,11 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   onDrain(): void {
     this.#isStalled = false;
     if (this.#state === "idle") {
+      // A request that waited for this is not slow itself.
+      if (this.#rest !== undefined) this.#startedMs = this.#options.clock.nowMs();
       this.#awaitRequest();
+      this.#connection.resume();
+      this.#pump();
     } else if (this.#state === "busy") {
       this.#awaitClient();
       this.#receiver?.onDownstreamDrain();
@@ -552,7 +561,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   #awaitRequest(): void {
     const { clock, timeouts } = this.#options;
     const nowMs = clock.nowMs();
-    if (this.#rest === undefined) {
+    if (this.#rest === undefined || this.#isStalled) {
       this.#deadline.set(this.#isStalled ? timeouts.clientMs : timeouts.httpKeepAliveMs, nowMs);
     } else if (timeouts.httpRequestMs === 0) {
       this.#deadline.clear();
@@ -564,7 +573,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   #tooSlow(): void {
     if (this.#state === "idle") {
-      if (this.#rest === undefined) this.#connection.destroy();
+      if (this.#rest === undefined || this.#isStalled) this.#connection.destroy();
       else this.#headTimedOut(this.#rest);
     } else if (this.#state === "busy") {
       this.#receiver?.onDownstreamFailure(new ProxyError("client-timeout", this.#phase()));
