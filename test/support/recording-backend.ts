@@ -16,7 +16,7 @@ export interface ForwardedRequest {
 export interface Answer {
   /** Portions, each written apart. */
   readonly portions: readonly (string | Buffer)[];
-  readonly then?: "keep" | "end" | "reset";
+  readonly after?: "keep" | "end" | "reset";
 }
 
 /** Chooses the answer to a whole request; undefined for silence. */
@@ -25,8 +25,8 @@ export type Script = (request: ForwardedRequest, index: number) => Answer | unde
 export const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /** Answers with these bytes. */
-export function answer(text: string | Buffer, then: "keep" | "end" | "reset" = "keep"): Answer {
-  return { portions: [text], then };
+export function answer(text: string | Buffer, after: "keep" | "end" | "reset" = "keep"): Answer {
+  return { portions: [text], after };
 }
 
 /** One connection of a backend. */
@@ -160,8 +160,8 @@ async function reply(socket: Socket, given: Answer | undefined): Promise<void> {
     await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
     if (given.portions.length > 1) await new Promise((resolve) => setImmediate(resolve));
   }
-  if (given.then === "end") socket.end();
-  else if (given.then === "reset") socket.resetAndDestroy();
+  if (given.after === "end") socket.end();
+  else if (given.after === "reset") socket.resetAndDestroy();
 }
 
 function nextRequest(connection: BackendConnection): ForwardedRequest | undefined {
