@@ -1,25 +1,21 @@
 import { connect, Socket } from "node:net";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { Connection, ConnectionHandler } from "./connection.js";
+import { ReadBuffer } from "./read-buffer.js";
 
 /**
  * Request path. Connections over TCP and unix sockets.
  *
- * All of them read into one buffer, so a read allocates nothing and its bytes are gone after the callback.
- * Nothing that lies in it may be left with a socket: up to `textBytesMax` goes out as a latin1 string, of which
- * the runtime keeps a copy of its own when the kernel does not take it at once; more is copied first.
+ * What was read is gone after the callback (see `read-buffer.ts`), so nothing of it may be left with a socket as
+ * it is: up to `textBytesMax` goes out as a latin1 string, of which the runtime keeps a copy of its own when the
+ * kernel does not take it at once; more is copied first, unless it comes from a bulk transfer's own buffer.
  */
-
-/** Most bytes of one read. */
-const readBytesMax = 64 * 1024;
 
 /** Strings up to this size are encoded on the stack; what the kernel leaves is copied by the runtime. */
 const textBytesMax = 16 * 1024;
 
 /** Queued bytes from which on `write` asks to hold back. */
 const pendingBytesMax = 64 * 1024;
-
-const readBuffer = Buffer.allocUnsafeSlow(readBytesMax);
 
 /** How accepted sockets are read: through the shared buffer, or by plain `data` events. */
 export type ReadMode = "shared-buffer" | "data-events";
@@ -30,8 +26,6 @@ class SocketConnection implements Connection {
   handler: ConnectionHandler = NO_HANDLER;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localPort: number;
   readonly #socket: Socket;
   #isHoldingBack = false;
   #error: Error | undefined;
@@ -40,14 +34,21 @@ class SocketConnection implements Connection {
     this.#socket = socket;
     this.remoteAddress = plainAddress(socket.remoteAddress);
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = plainAddress(socket.localAddress);
-    this.localPort = socket.localPort ?? 0;
     socket.on("end", () => this.handler.onEnd());
     socket.on("drain", () => this.#drained());
     socket.on("error", (error) => {
       this.#error = error;
     });
     socket.on("close", () => this.handler.onClose(this.#error));
+  }
+
+  // Asked for seldom, and a system call.
+  get localAddress(): string {
+    return plainAddress(this.#socket.localAddress);
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
   }
 
   get bytesRead(): number {
@@ -69,7 +70,7 @@ class SocketConnection implements Connection {
   write(bytes: Uint8Array): boolean {
     const view = viewOf(bytes);
     if (view.length <= textBytesMax) return this.#send(view.latin1Slice(0, view.length));
-    return this.#send(Buffer.from(view));
+    return this.#sendBulk("", view, "");
   }
 
   writeText(text: string, bytes?: Uint8Array, after = ""): boolean {
@@ -77,11 +78,7 @@ class SocketConnection implements Connection {
     const view = viewOf(bytes);
     const total = text.length + view.length + after.length;
     if (total <= textBytesMax) return this.#send(text + view.latin1Slice(0, view.length) + after);
-    const whole = Buffer.allocUnsafe(total);
-    whole.write(text, 0, "latin1");
-    view.copy(whole, text.length);
-    if (after !== "") whole.write(after, text.length + view.length, "latin1");
-    return this.#send(whole);
+    return this.#sendBulk(text, view, after);
   }
 
   pause(): void {
@@ -106,14 +103,34 @@ class SocketConnection implements Connection {
     else this.#socket.resetAndDestroy();
   }
 
-  #send(data: string | Buffer): boolean {
+  #send(text: string): boolean {
+    if (this.#isWritable) this.#socket.write(text, "latin1");
+    return this.#hasRoom();
+  }
+
+  #sendBulk(before: string, bytes: Buffer, after: string): boolean {
     const socket = this.#socket;
-    // A socket whose other end is gone reports that through `close`; writing to it would only add an error.
-    if (socket.destroyed || socket.writableEnded) return true;
-    if (typeof data === "string") socket.write(data, "latin1");
-    else socket.write(data);
-    // The stream's own answer calls a large write that the kernel took at once a full queue.
-    if (socket.writableLength < pendingBytesMax) return true;
+    if (!this.#isWritable) return true;
+    const isLendable = ReadBuffer.mayLend(bytes);
+    const whole = isLendable ? bytes : Buffer.from(bytes);
+    const isFramed = before !== "" || after !== "";
+    if (isFramed) socket.cork();
+    if (before !== "") socket.write(before, "latin1");
+    socket.write(whole);
+    if (after !== "") socket.write(after, "latin1");
+    if (isFramed) socket.uncork();
+    if (isLendable && socket.writableLength > 0) ReadBuffer.lend();
+    return this.#hasRoom();
+  }
+
+  /** A socket whose other end is gone reports that through `close`; writing to it would only add an error. */
+  get #isWritable(): boolean {
+    return !this.#socket.destroyed && !this.#socket.writableEnded;
+  }
+
+  /** The stream's own answer calls a large write that the kernel took at once a full queue. */
+  #hasRoom(): boolean {
+    if (this.#socket.writableLength < pendingBytesMax || !this.#isWritable) return true;
     this.#isHoldingBack = true;
     return false;
   }
@@ -156,19 +173,17 @@ export function acceptConnection(socket: Socket, mode: ReadMode = "shared-buffer
   const handle = holder._handle;
   if (mode === "data-events" || handle === null || typeof handle !== "object") return readByEvents(socket);
   holder._handle = null;
-  let connection: SocketConnection | undefined;
+  const reading = new ReadBuffer();
   const own = new Socket({
     handle,
     // Otherwise reading begins at once, before anybody listens.
     pauseOnCreate: true,
     allowHalfOpen: true,
     highWaterMark: pendingBytesMax,
-    onread: {
-      buffer: readBuffer,
-      callback: (length: number, buffer: Buffer) => deliver(connection, length, buffer),
-    },
+    onread: { buffer: reading.next, callback: reading.deliver },
   } as unknown as ConstructorParameters<typeof Socket>[0]);
-  connection = new SocketConnection(own);
+  const connection = new SocketConnection(own);
+  reading.owner = connection;
   dropIfGone(own);
   return connection;
 }
@@ -188,11 +203,6 @@ function readByEvents(socket: Socket): Connection {
   socket.pause();
   dropIfGone(socket);
   return connection;
-}
-
-function deliver(connection: SocketConnection | undefined, length: number, buffer: Uint8Array): boolean {
-  connection?.handler.onData((buffer as Buffer).subarray(0, length));
-  return true;
 }
 
 /** Where to connect to. */
@@ -228,7 +238,7 @@ class SocketDial implements Dial {
   readonly #socket: Socket;
   readonly #timer: Timer;
   #handler: DialHandler | undefined;
-  #connection: SocketConnection | undefined;
+  readonly #reading = new ReadBuffer();
 
   constructor(target: DialTarget, timeoutMs: number, clock: Clock, handler: DialHandler) {
     this.#handler = handler;
@@ -238,10 +248,7 @@ class SocketDial implements Dial {
       noDelay: true,
       keepAlive: true,
       highWaterMark: pendingBytesMax,
-      onread: {
-        buffer: readBuffer,
-        callback: (length: number, buffer: Uint8Array) => deliver(this.#connection, length, buffer),
-      },
+      onread: { buffer: this.#reading.next, callback: this.#reading.deliver },
     } as unknown as Parameters<typeof connect>[0]);
     this.#socket.once("connect", this.#connected);
     this.#socket.once("error", this.#failed);
@@ -266,8 +273,9 @@ class SocketDial implements Dial {
 
   readonly #connected = (): void => {
     const handler = this.#settle();
-    this.#connection = new SocketConnection(this.#socket);
-    handler?.onConnected(this.#connection);
+    const connection = new SocketConnection(this.#socket);
+    this.#reading.owner = connection;
+    handler?.onConnected(connection);
   };
 
   readonly #failed = (error: NodeJS.ErrnoException): void => {
