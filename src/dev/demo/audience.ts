@@ -34,7 +34,7 @@ export class LiveAudience implements Audience {
   readonly #timer: NodeJS.Timeout;
   readonly #redraw = (): void => this.#draw();
   readonly #drained = (): void => this.#screen.drained();
-  #status = "the story is on";
+  #status = "Ctrl-C ends it";
 
   constructor(stage: Stage, chronicle: Chronicle, stream: NodeJS.WriteStream, env: NodeJS.ProcessEnv) {
     this.#stage = stage;
@@ -108,7 +108,7 @@ export class PlainAudience implements Audience {
   #introduce(): void {
     if (this.#isIntroduced || !this.#stage.isRunning) return;
     this.#isIntroduced = true;
-    for (const { name, text } of places(this.#stage)) this.#write(`         ${name.padEnd(8)} ${text}`);
+    for (const { name, text } of places(this.#stage)) this.#write(`       ${name.padEnd(8)} ${text}`);
   }
 
   #report(): void {
@@ -123,10 +123,10 @@ export class PlainAudience implements Audience {
 const WORDS: Readonly<Record<ChronicleEntry["state"], string>> = {
   running: "...",
   ok: "ok",
-  failed: "FAILED",
+  failed: "FAIL",
 };
 
 /** A line of the story without colour. */
 export function plainLine({ state, atMs, text }: ChronicleEntry): string {
-  return `${(atMs / 1_000).toFixed(1).padStart(5)}s  ${WORDS[state].padEnd(7)}${text}`;
+  return `${(atMs / 1_000).toFixed(1).padStart(5)}s ${WORDS[state].padEnd(5)}${text}`;
 }

@@ -49,9 +49,10 @@ export class Chronicle {
 
   /**
    * Tells what happens now, runs it, and puts its finding in the place of that line. A rejection is a finding too.
+   * Answers whether it went as it should.
    * @throws Interrupted as it came
    */
-  async step(what: string, run: () => Promise<Finding>): Promise<void> {
+  async step(what: string, run: () => Promise<Finding>): Promise<boolean> {
     const running: ChronicleEntry = { state: "running", atMs: this.elapsedMs, text: what };
     this.#put(this.#entries.length, running);
     const place = this.#entries.length - 1;
@@ -61,6 +62,7 @@ export class Chronicle {
     });
     const state = finding.ok ? "ok" : "failed";
     this.#put(place, { state, atMs: this.elapsedMs, text: finding.text });
+    return finding.ok;
   }
 
   #put(place: number, entry: ChronicleEntry): void {

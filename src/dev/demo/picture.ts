@@ -12,19 +12,24 @@ export interface Place {
   readonly tone: Tone;
 }
 
-/** The demo as it is now. Parts that do not run yet are left out. */
+/** The demo as it is now. */
 export function takePicture(stage: Stage, chronicle: Chronicle, status: string): DemoPicture {
-  const isRunning = stage.isRunning;
-  return {
-    elapsedMs: chronicle.elapsedMs,
+  const shared = {
     title: `pilotfish demo   ${clock(chronicle.elapsedMs)}`,
     status,
-    places: isRunning ? places(stage) : [],
-    backends: isRunning ? stage.watch.picture.backends.map((each) => backendRow(each, stage)) : [],
-    traffic: isRunning ? trafficLine(stage) : "no traffic yet",
-    failures: isRunning ? sayFailures(stage.traffic.counts().reasons) : "none failed",
     story: chronicle.entries,
-    commands: isRunning ? commandsToTry(stage) : [],
+  };
+  if (!stage.isRunning) {
+    return { ...shared, isRunning: false, places: [], backends: [], traffic: "", failures: "", commands: [] };
+  }
+  return {
+    ...shared,
+    isRunning: true,
+    places: places(stage),
+    backends: stage.watch.picture.backends.map((each) => backendRow(each, stage)),
+    traffic: trafficLine(stage),
+    failures: sayFailures(stage.traffic.counts().reasons),
+    commands: commandsToTry(stage),
   };
 }
 
@@ -34,17 +39,17 @@ export function places(stage: Stage): Place[] {
   const { source } = stage.watch.picture;
   const age = Number.parseFloat(source?.age ?? "0") * 1_000;
   const isLive = source?.state === "SOURCE_STATE_LIVE";
-  const freshness = isLive ? "list live" : `list ${sayMs(age)} old: ${source?.reason || "catalog away"}`;
+  const freshness = isLive ? "list live" : `stale, list ${sayMs(age)} old: ${source?.reason ?? ""}`;
   return [
     { name: "catalog", text: `${catalog.url}   ${freshness}`, tone: isLive ? "plain" : "warn" },
     {
       name: "sidecar",
-      text: `http://${addresses.front}   pid ${sidecar.pid}, config ${sidecar.configFile}`,
+      text: `http://${addresses.front}   config ${sidecar.configFile}`,
       tone: "plain",
     },
     {
       name: "admin",
-      text: `gRPC ${addresses.grpc}   metrics http://${addresses.http}/metrics`,
+      text: `gRPC ${addresses.grpc}   metrics http://${addresses.http}/metrics   pid ${sidecar.pid}`,
       tone: "plain",
     },
   ];

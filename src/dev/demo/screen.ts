@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { render, type StyledLine } from "./styled-text.js";
+import { render, type StyledLine, span, widthOf } from "./styled-text.js";
 
 /** What of the terminal a screen needs. */
 export interface ScreenOutput {
@@ -15,7 +15,7 @@ const ENTER = `${ESC}?1049h${ESC}?25l${ESC}?7l${ESC}2J`;
 const LEAVE = `${ESC}?7h${ESC}?25h${ESC}?1049l`;
 // Terminals that know it show a frame whole; the others ignore it.
 const BEGIN_FRAME = `${ESC}?2026h${ESC}H`;
-const END_FRAME = `${ESC}J${ESC}?2026l`;
+const END_FRAME = `${ESC}?2026l`;
 
 /** The terminal's second screen, drawn over in place. The first comes back as it was, however the process ends. */
 export class Screen {
@@ -44,10 +44,13 @@ export class Screen {
     this.#output.write(ENTER);
   }
 
-  /** Draws a frame, unless the terminal has not taken the last one yet. */
+  /** Draws a frame over the last one, unless the terminal has not taken that yet. */
   draw(lines: readonly StyledLine[]): void {
     if (this.#isFull) return;
-    const text = lines.map((line) => `${render(line, this.#isColoured)}${ESC}K`).join("\r\n");
+    // Written over to the last column: erasing would flicker where frames are not shown whole.
+    const text = Array.from({ length: this.rows }, (_, row) =>
+      render(pad(lines[row] ?? [], this.columns), this.#isColoured),
+    ).join("\r\n");
     this.#isFull = !this.#output.write(BEGIN_FRAME + text + END_FRAME);
   }
 
@@ -60,4 +63,8 @@ export class Screen {
     process.off("exit", this.#leaveAtExit);
     this.#output.write(LEAVE);
   }
+}
+
+function pad(line: StyledLine, columns: number): StyledLine {
+  return [...line, span(" ".repeat(Math.max(0, columns - widthOf(line))))];
 }

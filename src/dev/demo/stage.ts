@@ -38,7 +38,7 @@ export class Stage {
 
   /** @param onLost called when a part that should run has ended or no longer answers */
   static async open(onLost: (reason: string) => void): Promise<Stage> {
-    return new Stage(await mkdtemp(join(tmpdir(), "pilotfish-demo-")), onLost);
+    return new Stage(await mkdtemp(join(tmpdir(), "pilotfish-")), onLost);
   }
 
   get catalog(): Catalog {

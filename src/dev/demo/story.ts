@@ -1,5 +1,5 @@
 import type { AdminAnswers } from "./admin-answers.js";
-import type { Chronicle, Finding } from "./chronicle.js";
+import { type Chronicle, type Finding, Interrupted } from "./chronicle.js";
 import { pause } from "./deadline.js";
 import { EJECTION_MS } from "./sidecar-config.js";
 import type { SeenEvent } from "./sidecar-watch.js";
@@ -29,8 +29,10 @@ const MOST_FAILURES_SEEN = 40;
  */
 export async function tellStory(context: StoryContext): Promise<void> {
   const { stage, chronicle, signal } = context;
-  await chronicle.step("three backends register in the catalog", () => registerThree(stage));
-  await chronicle.step("the sidecar starts", () => startSidecar(stage));
+  const isSet =
+    (await chronicle.step("three backends register in the catalog", () => registerThree(stage))) &&
+    (await chronicle.step("the sidecar starts", () => startSidecar(stage)));
+  if (!isSet) throw new Interrupted("nothing to tell of");
   stage.startTraffic();
   await chronicle.step("traffic flows", () => watchTraffic(context));
   await chronicle.step("web2 answers 500 from now on", () => failAndEject(context));
@@ -78,7 +80,7 @@ async function watchTraffic({ stage, signal }: StoryContext): Promise<Finding> {
   const [fast1, fast2, slow] = [share("web1"), share("web2"), share("web3")];
   return {
     ok: failed === 0 && slow > 0 && slow < fast1 && slow < fast2,
-    text: `${sayCount(requests, "request")}: web1 ${fast1}%, web2 ${fast2}%, web3 (half as fast) ${slow}%; ${sayFailures(reasons)}`,
+    text: `${sayCount(requests, "request")}: web1 ${fast1}%, web2 ${fast2}%, web3 (slower) ${slow}%; ${sayFailures(reasons)}`,
   };
 }
 
@@ -106,10 +108,11 @@ async function failAndEject({ stage, signal }: StoryContext): Promise<Finding> {
   const { failed, reasons } = traffic.since(before);
   const tookMs = Math.max(0, ejected.wallMs - (firstFailureMs ?? ejected.wallMs));
   const onlyFrom = Object.keys(reasons).every((reason) => reason === "500 from web2");
-  const after = late.failed === 0 ? "none after" : `${late.failed} after`;
+  const rest =
+    onlyFrom && late.failed === 0 ? "none since" : `${sayFailures(reasons)}, ${late.failed} of them late`;
   return {
     ok: failed > 0 && failed <= MOST_FAILURES_SEEN && onlyFrom && late.failed === 0,
-    text: `web2 ejected ${sayMs(tookMs)} after its first failure (${causeOf(ejected)}): ${sayFailures(reasons)}, ${after}`,
+    text: `web2 ejected after ${sayCount(failed, "failure")} in ${sayMs(tookMs)} (${causeOf(ejected)}); ${rest}`,
   };
 }
 
@@ -182,7 +185,7 @@ async function leave({ stage, signal }: StoryContext): Promise<Finding> {
   const { failed, reasons } = traffic.since(before);
   return {
     ok: backends.length === 2 && failed === 0,
-    text: `web3 out of the pool ${sayMs(Math.max(0, gone.wallMs - askedMs))} after it left, its process ended; ${sayFailures(reasons)}`,
+    text: `web3 left: out of the pool after ${sayMs(Math.max(0, gone.wallMs - askedMs))}, process ended; ${sayFailures(reasons)}`,
   };
 }
 
@@ -224,7 +227,7 @@ async function loseCatalog({ stage, signal }: StoryContext): Promise<Finding> {
   const awayMs = performance.now() - startedMs;
   return {
     ok: usable === 3 && failed === 0 && requests > 0 && source?.state === "SOURCE_STATE_STALE",
-    text: `catalog away for ${sayMs(awayMs)}, the last good list stays: ${sayCount(requests, "request")}, ${sayFailures(reasons)}`,
+    text: `catalog away ${sayMs(awayMs)}, last good list kept: ${sayCount(requests, "request")}, ${sayFailures(reasons)}`,
   };
 }
 

@@ -17,12 +17,13 @@ export interface BackendRow {
 
 /** Everything one screen shows. */
 export interface DemoPicture {
-  readonly elapsedMs: number;
   readonly title: string;
   /** What becomes of the demo now, at the right of the title. */
   readonly status: string;
   /** Names and what stands beside them, such as addresses. */
   readonly places: readonly { readonly name: string; readonly text: string; readonly tone: Tone }[];
+  /** Whether there is anything to show of backends and traffic. */
+  readonly isRunning: boolean;
   readonly backends: readonly BackendRow[];
   readonly traffic: string;
   readonly failures: string;
@@ -53,14 +54,14 @@ const TABLE_COLUMNS = 79;
 /** Requests per second one cell of the bar stands for. */
 const BAR_STEP = 5;
 /** Lines of the story that are shown before room is given to the commands. */
-const STORY_FIRST = 8;
+const STORY_FIRST = 7;
 
 /** The screen, from top to bottom: never more lines than rows, never wider than the columns. Pure. */
 export function drawScreen(picture: DemoPicture, shape: ScreenShape): StyledLine[] {
   const head = [...drawTitle(picture, shape), ...picture.places.map(drawPlace), []];
-  const table = [...drawTable(picture.backends, shape), drawTraffic(picture), []];
+  const table = picture.isRunning ? [...drawTable(picture.backends, shape), drawTraffic(picture), []] : [];
   const free = shape.rows - head.length - table.length - 1;
-  const commands = drawCommands(picture.commands, free - Math.min(STORY_FIRST, free) - 1, shape.columns);
+  const commands = drawCommands(picture.commands, free - STORY_FIRST, shape.columns);
   const story = drawStory(picture.story, free - commands.length, shape);
   return [...head, ...table, [span("The story", "title")], ...story, ...commands]
     .slice(0, Math.max(0, shape.rows))
