@@ -27,6 +27,7 @@ import { ListenerTraffic } from "./proxy/listener-traffic.js";
 import { OpenWork } from "./proxy/open-work.js";
 import type { UpstreamService } from "./proxy/upstream-service.js";
 
+/** What the program is built with besides its configuration. */
 export interface AppOptions {
   readonly configFile: string;
   readonly version: string;

@@ -22,6 +22,7 @@ export interface ConfigOverrides {
   readonly adminHttp?: string | undefined;
 }
 
+/** What a configuration depends on besides its text. */
 export interface LoadOptions {
   /** Where `${NAME}` and the defaults of `consul` come from. */
   readonly env: Environment;

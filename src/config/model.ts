@@ -4,6 +4,7 @@
  * reads a configuration file.
  */
 
+/** The whole configuration. */
 export interface Config {
   readonly log: LogConfig;
   /** Most client connections of the whole process. Beyond it, listeners stop accepting. */
@@ -19,13 +20,16 @@ export interface Config {
   readonly pools: readonly PoolConfig[];
 }
 
+/** Least severe line that is written. */
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 
+/** The log of the program and the access log. */
 export interface LogConfig {
   readonly level: LogLevel;
   readonly access: AccessLogConfig;
 }
 
+/** One line per exchange and tunnel: how it is written and where to. */
 export interface AccessLogConfig {
   readonly format: "json" | "haproxy" | "off";
   readonly to:
@@ -34,6 +38,7 @@ export interface AccessLogConfig {
     | { readonly kind: "file"; readonly path: string };
 }
 
+/** How long a stop may take. */
 export interface ShutdownConfig {
   /** Serve on for this long after "not ready" was announced. */
   readonly graceMs: number;
@@ -62,6 +67,7 @@ export interface ConsulConfig {
   readonly coalesceMs: number;
 }
 
+/** TLS towards the agent. */
 export interface ConsulTlsConfig {
   readonly caFile: string | undefined;
   readonly certFile: string | undefined;
@@ -70,6 +76,7 @@ export interface ConsulTlsConfig {
   readonly verify: boolean;
 }
 
+/** Where the program can be asked and steered; undefined switches an address off. */
 export interface AdminConfig {
   readonly grpc: AdminGrpcConfig | undefined;
   /** Metrics, health and readiness for the host itself. */
@@ -78,6 +85,7 @@ export interface AdminConfig {
   readonly probe: SocketAddressConfig | undefined;
 }
 
+/** The gRPC admin API. */
 export interface AdminGrpcConfig {
   readonly address: SocketAddressConfig;
   readonly tls: AdminTlsConfig | undefined;
@@ -87,6 +95,7 @@ export interface AdminGrpcConfig {
   readonly insecure: boolean;
 }
 
+/** Certificates of the gRPC admin API. */
 export interface AdminTlsConfig {
   readonly certFile: string;
   readonly keyFile: string;
@@ -100,6 +109,7 @@ export type SocketAddressConfig =
   | { readonly kind: "unix"; readonly path: string; readonly mode: number | undefined }
   | { readonly kind: "fd"; readonly fd: number };
 
+/** A bound local address and what is spoken on it. */
 export interface ListenerConfig {
   readonly name: string;
   readonly bind: readonly SocketAddressConfig[];
@@ -123,6 +133,7 @@ export interface ListenerTimeouts {
   readonly httpKeepAliveMs: number;
 }
 
+/** Limits towards clients. */
 export interface ListenerLimits {
   readonly maxConnections: number;
   /** Per client address, 0 for no limit. */
@@ -131,6 +142,7 @@ export interface ListenerLimits {
   readonly maxHeaders: number;
 }
 
+/** Requests that match go to these pools. */
 export interface RouteConfig {
   readonly match: RouteMatchConfig;
   /** At least one; weights share the traffic. */
@@ -139,6 +151,7 @@ export interface RouteConfig {
   readonly retries: { readonly max: number | undefined };
 }
 
+/** What a request must be; what is undefined matches everything. */
 export interface RouteMatchConfig {
   /** Lower case, without a port; a leading `*.` matches any one or more labels. */
   readonly host: string | undefined;
@@ -150,6 +163,7 @@ export interface RouteMatchConfig {
   readonly headers: readonly { readonly name: string; readonly value: string }[];
 }
 
+/** One upstream service. */
 export interface PoolConfig {
   readonly name: string;
   readonly discovery: DiscoveryConfig;
@@ -165,8 +179,10 @@ export interface PoolConfig {
   readonly drainDeadlineMs: number;
 }
 
+/** Where the endpoints of a pool come from. */
 export type DiscoveryConfig = ConsulDiscoveryConfig | StaticDiscoveryConfig | FileDiscoveryConfig;
 
+/** The instances of a service in Consul. */
 export interface ConsulDiscoveryConfig {
   readonly type: "consul";
   readonly service: string;
@@ -183,12 +199,14 @@ export interface ConsulDiscoveryConfig {
   readonly resolve: "all" | "one";
 }
 
+/** Endpoints written in the configuration. */
 export interface StaticDiscoveryConfig {
   readonly type: "static";
   readonly endpoints: readonly StaticEndpointConfig[];
   readonly resolve: "all" | "one";
 }
 
+/** One endpoint that is written down. */
 export interface StaticEndpointConfig {
   readonly id: string | undefined;
   readonly host: string;
@@ -198,6 +216,7 @@ export interface StaticEndpointConfig {
   readonly meta: Readonly<Record<string, string>>;
 }
 
+/** Endpoints from a file that is watched. */
 export interface FileDiscoveryConfig {
   readonly type: "file";
   /** YAML or JSON: a list of endpoints, or an object with `endpoints`. */
@@ -205,6 +224,7 @@ export interface FileDiscoveryConfig {
   readonly resolve: "all" | "one";
 }
 
+/** Which balancer, and its options. */
 export type BalanceConfig =
   | { readonly algorithm: "leastconn"; readonly idle: "weighted" | "haproxy" }
   | { readonly algorithm: "roundrobin" }
@@ -224,6 +244,7 @@ export interface PoolTimeouts {
   readonly upstreamIdleMs: number;
 }
 
+/** What follows a connection that failed. */
 export interface RetryConfig {
   /** Tries after the first, as HAProxy counts (`retries`). */
   readonly max: number;
@@ -231,6 +252,7 @@ export interface RetryConfig {
   readonly redispatch: boolean;
 }
 
+/** On which upstream connections a request may travel. */
 export interface ReuseConfig {
   /** `safe`: a request that may not be sent twice only on a fresh or just used connection. */
   readonly mode: "safe" | "always" | "never";
@@ -238,8 +260,10 @@ export interface ReuseConfig {
   readonly safeForMs: number;
 }
 
+/** The active check of a pool. */
 export type HealthCheckConfig = TcpHealthCheckConfig | HttpHealthCheckConfig;
 
+/** Rhythm and thresholds of an active check. */
 export interface HealthCheckTiming {
   readonly intervalMs: number;
   readonly timeoutMs: number;
@@ -249,10 +273,12 @@ export interface HealthCheckTiming {
   readonly rise: number;
 }
 
+/** Passes when a connection is accepted. */
 export interface TcpHealthCheckConfig extends HealthCheckTiming {
   readonly type: "tcp";
 }
 
+/** Passes on a status of 200 to 399. */
 export interface HttpHealthCheckConfig extends HealthCheckTiming {
   readonly type: "http";
   readonly method: string;
@@ -272,6 +298,7 @@ export interface OutlierDetectionConfig {
   readonly maxEjectionPercent: number;
 }
 
+/** How much one backend, and the queue, may hold. */
 export interface PoolLimits {
   /** 0 means no limit. */
   readonly maxConnectionsPerBackend: number;

@@ -7,6 +7,7 @@ import type { Source, SourceSink, SourceStatus } from "./source.js";
 /** Never sleep longer, so that a missed wake-up heals itself. */
 const LONGEST_SLEEP_MS = 60_000;
 
+/** What a keeper works with. */
 export interface PoolKeeperOptions {
   readonly pool: Pool;
   readonly source: Source;

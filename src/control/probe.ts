@@ -7,6 +7,7 @@ export interface ProbeTarget {
 /** HAProxy's names of check results, as operators read them in stats and logs. */
 export type ProbeCode = "L4OK" | "L4CON" | "L4TOUT" | "L7OK" | "L7STS" | "L7RSP" | "L7TOUT";
 
+/** What one check found. */
 export interface ProbeResult {
   readonly passed: boolean;
   readonly code: ProbeCode;
@@ -25,6 +26,7 @@ export interface Probe {
   run(target: ProbeTarget, timeoutMs: number, done: (result: ProbeResult) => void): RunningProbe;
 }
 
+/** A check under way. */
 export interface RunningProbe {
   cancel(): void;
 }

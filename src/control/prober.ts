@@ -6,6 +6,7 @@ import { COUNTER } from "../core/scoreboard.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { Probe, ProbeResult, RunningProbe } from "./probe.js";
 
+/** Rhythm and thresholds of the checks. */
 export interface ProberOptions extends HealthThresholds {
   readonly intervalMs: number;
   readonly timeoutMs: number;

@@ -35,6 +35,7 @@ export interface DnsFunctions {
   ttlSeconds(name: string): Promise<number | undefined>;
 }
 
+/** What a resolver works with. */
 export interface ResolverDeps {
   readonly clock: Clock;
   /** Uniform in [0, 1): spreads retries. */
@@ -45,7 +46,9 @@ export interface ResolverDeps {
 
 /** Bounds on how long an answer is believed, and the time for answers that carry none (/etc/hosts). */
 export const ttlFloorMs = 1_000;
+/** An answer is never kept for longer. */
 export const ttlCeilingMs = 300_000;
+/** Where the answer names no time to live. */
 export const ttlDefaultMs = 30_000;
 
 /** Delay before a failed lookup is repeated: doubles up to the maximum, 50 to 100 % of it by chance. */

@@ -32,6 +32,7 @@ export interface SourceSink {
  */
 export type SourceState = "starting" | "live" | "stale" | "suspect";
 
+/** A source at one moment. */
 export interface SourceStatus {
   /** `consul`, `static`, `file` ... */
   readonly kind: string;

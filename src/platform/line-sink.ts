@@ -8,6 +8,7 @@ export interface LineTarget {
   close(): void;
 }
 
+/** What a sink works with. */
 export interface LineSinkOptions {
   readonly clock: Clock;
   /** Told of the first of a row of failures; lines lost after it are only counted. */

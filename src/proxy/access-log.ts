@@ -6,6 +6,7 @@ import { formatHaproxy } from "./access-log-haproxy.js";
 import { formatJson } from "./access-log-json.js";
 import type { AccessRecord, AccessSink } from "./access-record.js";
 
+/** What the access log works with. */
 export interface AccessLogOptions {
   readonly clock: Clock;
   /** Told when lines can no longer be written, once per row of failures. */

@@ -18,6 +18,7 @@ export interface ConnectionHandler {
   onClose(error: Error | undefined): void;
 }
 
+/** One stream of bytes both ways. */
 export interface Connection {
   /** Who is told. Stages hand a connection on by setting it. */
   handler: ConnectionHandler;

@@ -196,6 +196,7 @@ const KINDS = {
   },
 } as const satisfies Record<string, Kind>;
 
+/** Names of the failures. */
 export type ProxyErrorCode = keyof typeof KINDS;
 
 /** All codes, for tables in tests and documentation. */
@@ -210,6 +211,7 @@ const PHASE_LETTER: Readonly<Record<ErrorPhase, string>> = {
   "last-data": "L",
 };
 
+/** What is known of one failure besides its code. */
 export interface ProxyErrorFacts {
   /** What lies beneath, such as the socket's error. */
   readonly cause?: unknown;

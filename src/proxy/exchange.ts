@@ -26,6 +26,7 @@ import { Tunnel, type TunnelOwner } from "./tunnel.js";
 /** RFC 9110 section 9.2.2: sending them twice is as good as once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
+/** What all exchanges of a listener share. */
 export interface ExchangeContext {
   readonly clock: Clock;
   readonly accessLog: AccessSink;

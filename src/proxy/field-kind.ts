@@ -28,17 +28,20 @@ export const KIND = {
   retryAfter: 22,
 } as const;
 
+/** One of the kinds. */
 export type FieldKind = (typeof KIND)[keyof typeof KIND];
 
 /** A set of kinds, one bit each. */
 export type KindSet = number;
 
+/** The set of these kinds. */
 export function kindSet(...kinds: readonly FieldKind[]): KindSet {
   let set = 0;
   for (const kind of kinds) set |= 1 << kind;
   return set;
 }
 
+/** Whether a set holds a kind. */
 export function hasKind(set: KindSet, kind: FieldKind): boolean {
   return (set & (1 << kind)) !== 0;
 }

@@ -29,6 +29,7 @@ export interface SessionContext {
 /** Begins a session on a connection that is paused and has no handler yet. */
 export type Protocol = (connection: Connection, context: SessionContext) => ProtocolSession;
 
+/** What a listener works with. */
 export interface ListenerOptions {
   readonly config: ListenerConfig;
   readonly protocol: Protocol;

@@ -33,6 +33,7 @@ export type BodyFraming =
   /** A response's only: the end of the connection. */
   | { readonly kind: "until-close" };
 
+/** What a request says before its body. */
 export interface RequestHead {
   readonly method: string;
   /** In origin form (`/path?query`) or `*`. */
@@ -55,6 +56,7 @@ export interface RequestHead {
   value(name: string): string | undefined;
 }
 
+/** What a response says before its body. */
 export interface ResponseHead {
   readonly status: number;
   readonly reason: string;

@@ -9,6 +9,7 @@ export interface TunnelOwner {
   onTunnelClosed(tunnel: Tunnel): void;
 }
 
+/** What a tunnel joins, and for how long. */
 export interface TunnelOptions {
   readonly client: Connection;
   readonly upstream: Connection;

@@ -3,6 +3,7 @@ import { formatAddress } from "../../core/endpoint.js";
 import type { Clock, Timer } from "../../platform/clock.js";
 import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../probe.js";
 
+/** What is asked of the backend. */
 export interface HttpProbeOptions {
   readonly method: string;
   readonly path: string;

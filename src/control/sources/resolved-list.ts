@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../../platform/clock.js";
 import type { Log } from "../../platform/log.js";
 import type { NameHandle, Resolver } from "../resolver.js";
 
+/** What the last stage of a source works with. */
 export interface ResolvedListOptions {
   readonly resolver: Resolver;
   readonly clock: Clock;

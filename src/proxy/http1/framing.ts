@@ -7,8 +7,11 @@ import { DIGIT, isAll, isWord, listElements } from "./syntax.js";
 /** Most digits of a length that stay exact in a double. */
 const LENGTH_DIGITS_MAX = 15;
 
+/** No body at all. */
 export const NO_BODY: BodyFraming = { kind: "none" };
+/** Chunks tell the end. */
 export const CHUNKED_BODY: BodyFraming = { kind: "chunked" };
+/** The connection tells the end. */
 export const UNTIL_CLOSE: BodyFraming = { kind: "until-close" };
 
 /**

@@ -83,6 +83,7 @@ export function faultOfFields(fieldFault: FieldFault): HeadFault {
   return OF_FIELDS[fieldFault];
 }
 
+/** Whether reading ended in a fault. */
 export function isFault(value: object): value is HeadFault {
   return "detail" in value;
 }

@@ -9,6 +9,7 @@ import type { DownstreamStream, RequestHead } from "../message.js";
 import type { Router } from "../router.js";
 import { type DownstreamOptions, type ExchangeStart, Http1Downstream } from "./downstream.js";
 
+/** What all connections of a listener share. */
 export interface Http1Options {
   readonly config: ListenerConfig;
   readonly router: Router;

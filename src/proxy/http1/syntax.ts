@@ -11,7 +11,9 @@ export const FIELD_VALUE = 2;
 export const BLANK = 4;
 /** What a request target may hold; `%` and `#` are looked at apart. */
 export const TARGET = 8;
+/** `0` to `9`. */
 export const DIGIT = 16;
+/** Hexadecimal digits of either case. */
 export const HEX = 32;
 /** What the host of an authority may hold outside brackets (RFC 3986 section 3.2.2, with the colon of a port). */
 export const HOST = 64;

@@ -5,6 +5,7 @@ import type { Clock } from "../../platform/clock.js";
 import type { Connection } from "../connection.js";
 import { Http1Upstream, type UpstreamKeeper } from "./upstream.js";
 
+/** How long and how many connections are kept. */
 export interface UpstreamConnectionsOptions {
   readonly idleMs: number;
   /** Most connections to one backend, idle ones included; 0 for no limit. */

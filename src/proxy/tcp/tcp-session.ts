@@ -12,6 +12,7 @@ import { type Dial, type DialFailure, type DialHandler, dialConnection } from ".
 import { Tunnel, type TunnelOwner } from "../tunnel.js";
 import type { UpstreamService } from "../upstream-service.js";
 
+/** What all sessions of a listener share. */
 export interface TcpOptions {
   /** Name of the listener, for the access line. */
   readonly listener: string;

@@ -7,6 +7,7 @@ export interface ConsulResponse {
   readonly body: unknown;
 }
 
+/** Response headers in lower case. */
 export type ConsulHeaders = Readonly<Record<string, string | undefined>>;
 
 /**
@@ -34,6 +35,7 @@ export type ConsulFailure =
     }
   | ConsulRefusal;
 
+/** Why there is no answer that can be used. */
 export interface ConsulRefusal {
   readonly kind: "status";
   readonly status: number;
@@ -44,6 +46,7 @@ export interface ConsulRefusal {
   readonly message: string;
 }
 
+/** What became of a request. */
 export type ConsulAnswer = ConsulResponse | ConsulFailure;
 
 /** Where a blocking query stands, from the headers of an answer. */

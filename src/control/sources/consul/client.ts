@@ -21,6 +21,7 @@ export interface ConsulRequest {
 /** Sends one request. Never rejects; settles exactly once, at the latest at the timeout. */
 export type ConsulRequestFunction = (request: ConsulRequest) => Promise<ConsulAnswer>;
 
+/** Asks one agent. */
 export interface ConsulClient {
   readonly request: ConsulRequestFunction;
   /** Closes the connections it holds. */

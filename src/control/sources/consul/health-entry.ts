@@ -29,6 +29,7 @@ export interface HealthCheck {
   readonly output: string;
 }
 
+/** Entries of a body, or what is wrong with its shape. */
 export type ReadEntries =
   | { readonly ok: true; readonly entries: readonly HealthEntry[] }
   | { readonly ok: false; readonly problem: string };

@@ -21,6 +21,7 @@ export interface WatchedList<T> {
   readonly digest: string;
 }
 
+/** What a watch works with. */
 export interface WatchOptions<T> {
   readonly path: string;
   /** Without `index` and `wait`. */

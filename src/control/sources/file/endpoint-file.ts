@@ -2,6 +2,7 @@ import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDoc
 import type { DiscoveryStatus } from "../../../core/endpoint.js";
 import { findDuplicateId, type GivenEndpoint } from "../given-endpoint.js";
 
+/** Endpoints of a file, or what is wrong with it. */
 export type ParsedEndpointFile =
   | { readonly ok: true; readonly endpoints: readonly GivenEndpoint[] }
   /** `line N: what was found, what was expected`; `entry N` in long JSON. */

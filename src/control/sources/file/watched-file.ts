@@ -19,6 +19,7 @@ export interface WatchedFileAccess {
   directoryMark(path: string): Promise<string | undefined>;
 }
 
+/** Text of a file, or why it cannot be read. */
 export type FileReading =
   | { readonly kind: "content"; readonly text: string; readonly mark: string }
   | { readonly kind: "unchanged" }
