@@ -129,6 +129,7 @@ export class Sidecar {
       .filter(
         (line) => (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) && line.includes(labels),
       );
+    if (lines.length === 0) throw new Error(`no metric ${name} with ${labels}`);
     return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
   }
 

@@ -1,13 +1,14 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { isConsulMissing } from "../../support/consul.js";
 import { promised, until } from "../../support/promised.js";
-import { Stage, show } from "./stage.js";
+import { Stage, sharedConsul, show } from "./stage.js";
 
 const SAMPLES = 24;
 const WANTED_MS = 50;
 /** A measurement on a busy machine says nothing about the program: it is repeated this often, and all are shown. */
 const ROUNDS = 3;
 
+const consul = sharedConsul();
 let stage: Stage;
 
 afterEach(() => stage.close());
@@ -62,7 +63,7 @@ async function measure(round: number): Promise<Distribution> {
 
 describe.skipIf(isConsulMissing())("a new instance", () => {
   it("takes its first request within 50 ms of the catalog change, in the median and under load", async () => {
-    stage = await Stage.openWithConsul();
+    stage = await Stage.openWithConsul(consul());
     await stage.put("/catalog/register", { Node: "outside", Address: "127.0.0.1" });
     const medians: number[] = [];
     for (let round = 1; round <= ROUNDS; round++) {
@@ -75,7 +76,7 @@ describe.skipIf(isConsulMissing())("a new instance", () => {
   }, 90_000);
 
   it("is served too when the agent is told and tells the catalog itself", async () => {
-    stage = await Stage.openWithConsul();
+    stage = await Stage.openWithConsul(consul());
     const [one, two] = await stage.backends("one", "two");
     if (one === undefined || two === undefined) throw new Error("no backends");
     await stage.register("web", one);

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ClientOptions, credentials, type ServiceError } from "@grpc/grpc-js";
+import { afterAll, beforeAll } from "vitest";
 import {
   AdminClient,
   type Backend,
@@ -9,13 +10,29 @@ import {
   type SourceState,
 } from "../../../src/admin/generated/pilotfish/admin/v1/admin.js";
 import { BackendProcess } from "../../support/backend-process.js";
-import { type RunningConsul, startConsul } from "../../support/consul.js";
+import { isConsulMissing, type RunningConsul, startConsul } from "../../support/consul.js";
 import { Load, type LoadOptions } from "../../support/load.js";
 import { until } from "../../support/promised.js";
 import { Sidecar } from "../../support/sidecar.js";
 
 /** Longest wait for what should take a moment. */
 const SOON_MS = 10_000;
+
+/**
+ * One Consul agent for the tests of a file, where there is a Consul. Each test opens a stage on what it answers.
+ */
+export function sharedConsul(): () => RunningConsul {
+  let consul: RunningConsul | undefined;
+  beforeAll(async () => {
+    if (isConsulMissing()) return;
+    consul = await startConsul();
+  });
+  afterAll(() => consul?.stop());
+  return () => {
+    if (consul === undefined) throw new Error("no Consul");
+    return consul;
+  };
+}
 
 /** What stands on it is closed with it, whatever became of the test. */
 export class Stage {
@@ -32,9 +49,11 @@ export class Stage {
     return new Stage(await mkdtemp(join(tmpdir(), "pilotfish-end-to-end-")));
   }
 
-  /** With a Consul agent on it. */
-  static async openWithConsul(): Promise<Stage> {
+  /** With a Consul agent on it: the given one, which stays, or one of its own. */
+  static async openWithConsul(shared?: RunningConsul): Promise<Stage> {
     const stage = await Stage.open();
+    stage.#consul = shared;
+    if (shared !== undefined) return stage;
     try {
       const consul = await startConsul();
       stage.#consul = consul;
@@ -118,14 +137,17 @@ export class Stage {
     await answer.text();
   }
 
-  register(service: string, backend: BackendProcess, more: object = {}): Promise<void> {
-    return this.put("/agent/service/register", {
+  /** Told to the agent; taken back at the end. */
+  async register(service: string, backend: BackendProcess, more: object = {}): Promise<void> {
+    await this.put("/agent/service/register", {
       Name: service,
       ID: backend.id,
       Address: "127.0.0.1",
       Port: backend.port,
       ...more,
     });
+    // Gone already, or its Consul is.
+    this.defer(() => this.deregister(backend).catch(() => {}));
   }
 
   deregister(backend: BackendProcess): Promise<void> {

@@ -3,11 +3,12 @@ import { type BackendProcess, executions } from "../../support/backend-process.j
 import { isConsulMissing } from "../../support/consul.js";
 import type { LoadReport } from "../../support/load.js";
 import { promised } from "../../support/promised.js";
-import { Stage, show } from "./stage.js";
+import { Stage, sharedConsul, show } from "./stage.js";
 
 const REQUESTS = 10_000;
 const OPEN = 64;
 
+const consul = sharedConsul();
 let stage: Stage;
 
 afterEach(() => stage.close());
@@ -27,7 +28,7 @@ function shareTable(report: LoadReport, backends: readonly BackendProcess[]): Re
 
 describe.skipIf(isConsulMissing())("traffic from a Consul catalog", () => {
   it("is spread evenly over equals, and a slow one gets less than its turn", async () => {
-    stage = await Stage.openWithConsul();
+    stage = await Stage.openWithConsul(consul());
     const backends = await stage.backends("one", "two", "three");
     const [one, two, three] = backends as [BackendProcess, BackendProcess, BackendProcess];
     for (const backend of backends) {
@@ -55,7 +56,7 @@ describe.skipIf(isConsulMissing())("traffic from a Consul catalog", () => {
   }, 60_000);
 
   it("leaves an instance that is deregistered without a failure", async () => {
-    stage = await Stage.openWithConsul();
+    stage = await Stage.openWithConsul(consul());
     const backends = await stage.backends("one", "two", "three");
     const [, , three] = backends as [BackendProcess, BackendProcess, BackendProcess];
     for (const backend of backends) {
@@ -78,7 +79,7 @@ describe.skipIf(isConsulMissing())("traffic from a Consul catalog", () => {
   });
 
   it("loses at most what is in flight on an instance that is killed, and sends no POST twice", async () => {
-    stage = await Stage.openWithConsul();
+    stage = await Stage.openWithConsul(consul());
     const backends = await stage.backends("one", "two", "three");
     const [, , three] = backends as [BackendProcess, BackendProcess, BackendProcess];
     for (const backend of backends) {
