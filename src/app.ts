@@ -4,13 +4,10 @@ import type { AdminPorts, ListenerInfo, ProxyInfo, ProxyState } from "./admin/po
 import { AdminServer } from "./admin/server.js";
 import { parseConfig } from "./config/load.js";
 import type { Config, PoolConfig } from "./config/model.js";
-import { PoolKeeper } from "./control/pool-keeper.js";
-import { logPoolEvents } from "./control/pool-log.js";
-import { Prober } from "./control/prober.js";
 import { createResolver } from "./control/resolver.js";
 import type { SourceDeps } from "./control/source.js";
-import { Pool } from "./core/pool.js";
-import { createBalancer, createProbe, createProtocol, createSource } from "./extensions.js";
+import type { Pool } from "./core/pool.js";
+import { createProtocol } from "./extensions.js";
 import { type Clock, systemClock } from "./platform/clock.js";
 import { keepAlive } from "./platform/keep-alive.js";
 import { LineSink } from "./platform/line-sink.js";
@@ -21,11 +18,10 @@ import { AccessLog } from "./proxy/access-log.js";
 import { formatSocketAddress } from "./proxy/bind.js";
 import { ConnectionBudget } from "./proxy/connection-limits.js";
 import { TrustedNetworks } from "./proxy/headers.js";
-import { UpstreamConnections } from "./proxy/http1/upstream-connections.js";
 import { Listener } from "./proxy/listener.js";
 import { ListenerTraffic } from "./proxy/listener-traffic.js";
-import { OpenWork } from "./proxy/open-work.js";
 import type { UpstreamService } from "./proxy/upstream-service.js";
+import { buildUpstream, type Upstream } from "./upstream.js";
 
 /** What the program is built with besides its configuration. */
 export interface AppOptions {
@@ -42,12 +38,6 @@ export interface AppOptions {
 const LAST_WORDS_MS = 1_000;
 /** How often a stop looks whether the last client has gone. */
 const DRAIN_LOOK_MS = 20;
-
-/** A pool with all that works on it. */
-interface Upstream {
-  readonly keeper: PoolKeeper;
-  readonly service: UpstreamService;
-}
 
 interface OpenListener {
   readonly listener: Listener;
@@ -266,52 +256,12 @@ export class App {
   // ---------------------------------------------------------------- pools
 
   #addPool(config: PoolConfig, deps: SourceDeps): void {
-    const pool = new Pool({
-      name: config.name,
-      balancer: createBalancer(config.balance, this.#random),
-      outlier: config.outlierDetection,
-      maxInFlightPerBackend: leastLimit(
-        config.limits.maxConnectionsPerBackend,
-        config.limits.maxRequestsPerBackend,
-      ),
-      maxQueue: config.limits.maxQueue,
-      drainDeadlineMs: config.drainDeadlineMs,
-      onInvariantBroken: (what) => this.#invariantBroken(what),
-    });
-    const service: UpstreamService = {
-      pool,
-      timeouts: config.timeouts,
-      retries: config.retries,
-      reuse: config.reuse,
-      work: new OpenWork(),
-      connections: new UpstreamConnections(
-        pool,
-        {
-          idleMs: config.timeouts.upstreamIdleMs,
-          maxPerBackend: config.limits.maxConnectionsPerBackend,
-          isReusing: config.reuse.mode !== "never",
-        },
-        this.#clock,
-      ),
-    };
-    pool.subscribe((event) => {
-      if (event.type === "drain-deadline") service.work.cut(event.backend);
-    });
-    logPoolEvents(pool, this.#log.child("pool", { pool: config.name }));
-    this.#journal.follow(pool);
-    const source = createSource(config.discovery, this.#config.consul, deps);
-    const prober =
-      config.healthCheck &&
-      new Prober(
-        pool,
-        createProbe(config.healthCheck, this.#clock),
-        config.healthCheck,
-        this.#clock,
-        this.#random,
-      );
-    const keeper = new PoolKeeper({ pool, source, prober, clock: this.#clock });
-    this.#pools.set(config.name, pool);
-    this.#upstreams.set(config.name, { keeper, service });
+    const log = this.#log.child("pool", { pool: config.name });
+    const onInvariantBroken = (what: string) => this.#invariantBroken(what);
+    const upstream = buildUpstream(config, { consul: this.#config.consul, deps, log, onInvariantBroken });
+    this.#journal.follow(upstream.service.pool);
+    this.#pools.set(config.name, upstream.service.pool);
+    this.#upstreams.set(config.name, upstream);
   }
 
   #service(name: string): UpstreamService {
@@ -394,9 +344,4 @@ function listenerInfo({ listener, traffic }: OpenListener): ListenerInfo {
     bytesIn: traffic.bytesIn,
     bytesOut: traffic.bytesOut,
   };
-}
-
-/** The smaller of two limits of which 0 means none. */
-function leastLimit(a: number, b: number): number {
-  return a === 0 ? b : b === 0 ? a : Math.min(a, b);
 }

@@ -18,7 +18,11 @@ const MAY_IMPORT: Readonly<
   proxy: { values: ["core", "platform"], types: ["config"] },
   admin: { values: ["core", "platform"], types: ["config"] },
   extensions: { values: ["core", "platform", "control", "proxy", "config"], types: ["admin"] },
-  app: { values: ["core", "platform", "control", "proxy", "config", "admin", "extensions"], types: [] },
+  upstream: { values: ["core", "platform", "control", "proxy", "config", "extensions"], types: [] },
+  app: {
+    values: ["core", "platform", "control", "proxy", "config", "admin", "extensions", "upstream"],
+    types: [],
+  },
   cli: { values: ["app", "config", "admin", "dev", "platform"], types: ["core"] },
   dev: { values: ["app", "config", "platform"], types: [] },
 };
