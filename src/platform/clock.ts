@@ -19,22 +19,47 @@ export interface Timer {
   restart(): void;
 }
 
+/**
+ * Calls back in the turn's `check` phase, after whatever had come in was read. Timers alone come before it: a
+ * process that was frozen (a virtual machine moved, a laptop asleep) would judge its peers silent while their
+ * answers lie in its sockets.
+ */
 class SystemTimer implements Timer {
+  readonly #callback: () => void;
   readonly #timeout: NodeJS.Timeout;
+  #immediate: NodeJS.Immediate | undefined;
 
   constructor(delayMs: number, callback: () => void) {
+    this.#callback = callback;
     // setTimeout fires at once for delays past 2^31-1.
-    this.#timeout = setTimeout(callback, Math.min(Math.max(delayMs, 0), 0x7fff_ffff));
+    this.#timeout = setTimeout(this.#due, Math.min(Math.max(delayMs, 0), 0x7fff_ffff));
     this.#timeout.unref();
   }
 
   cancel(): void {
     clearTimeout(this.#timeout);
+    this.#stay();
   }
 
   restart(): void {
+    this.#stay();
     this.#timeout.refresh();
   }
+
+  #stay(): void {
+    if (this.#immediate === undefined) return;
+    clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+  }
+
+  readonly #due = (): void => {
+    this.#immediate = setImmediate(this.#fire);
+  };
+
+  readonly #fire = (): void => {
+    this.#immediate = undefined;
+    this.#callback();
+  };
 }
 
 /** The machine's clocks. */
