@@ -28,7 +28,9 @@ everything in memory and forgets it at the end. For development and tests; it ha
 Examples:
   $ pilotfish registry
   $ pilotfish registry --listen 127.0.0.1:0 --node-name laptop
-  $ CONSUL_HTTP_ADDR=127.0.0.1:8500 pilotfish run -c pilotfish.yaml`;
+  $ CONSUL_HTTP_ADDR=127.0.0.1:8500 pilotfish run -c pilotfish.yaml
+
+Once it listens it prints curl commands to try.`;
 
 /** `pilotfish registry`: a catalog with Consul's HTTP API, for development. */
 export const addRegistry: AddCommand = (program, context) => {
@@ -94,9 +96,9 @@ const startRegistry: StartRegistry = async (options) => {
 };
 
 function introduce(url: string): string {
-  return `catalog at ${url}, Ctrl-C ends it. To try:
+  return `catalog at ${url}, Ctrl-C ends it. To try, in another terminal:
 
-  # an instance with a TTL check, what Consul says of it, its pass, and its end
+  # registers an instance with a TTL check, passes the check, looks the instance up, takes it out again
   curl -X PUT ${url}/v1/agent/service/register -d '{"Name": "web", "ID": "web1", "Address": "127.0.0.1", "Port": 5001, "Check": {"TTL": "30s"}}'
   curl -X PUT ${url}/v1/agent/check/pass/service:web1
   curl '${url}/v1/health/service/web?passing'

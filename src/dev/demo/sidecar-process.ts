@@ -93,6 +93,10 @@ export class SidecarProcess {
     return this.#child.process.pid ?? 0;
   }
 
+  get isOver(): boolean {
+    return this.#child.isOver;
+  }
+
   /** SIGTERM. Answers its exit code, undefined when it had to be killed. */
   async stop(): Promise<number | undefined> {
     this.#isEnding = true;

@@ -114,8 +114,10 @@ export class Stage {
     const problems: string[] = [];
     await this.#traffic?.stop();
     await this.#watch?.close();
-    if (this.#sidecar !== undefined) {
-      const code = await this.#sidecar.sidecar.stop();
+    const sidecar = this.#sidecar?.sidecar;
+    // One that ended by itself was told of then.
+    if (sidecar?.isOver === false) {
+      const code = await sidecar.stop();
       if (code !== 0) problems.push(`the sidecar ended with ${code ?? "a signal"} when told to stop`);
     }
     await Promise.all([...this.#backends.keys()].map((id) => this.stopBackend(id)));
