@@ -146,10 +146,9 @@ export class Exchange
     if (lease === undefined) return;
     this.#destination.service.work.remove(lease.backend, this);
     this.#lease = undefined;
-    const isTrying = this.#search.tryAgain(lease, error);
-    // Without redispatch the slot is kept through the pause, and given back here should the client leave.
-    if (lease.isOpen) this.#lease = lease;
-    if (!isTrying) this.#fail(error);
+    if (this.#search.tryAgain(lease, error)) return;
+    this.#lease = lease;
+    this.#fail(error);
   }
 
   #attempt(connection: Http1Upstream, lease: Lease, nowMs: number): void {
@@ -271,7 +270,10 @@ export class Exchange
   }
 
   onDownstreamFailure(error: ProxyError): void {
-    this.#fail(error);
+    // The client's side does not know that there is no backend yet.
+    const isSearching = this.#upstream === undefined && this.#tunnel === undefined;
+    const isEarly = error.code === "client-left" && isSearching;
+    this.#fail(isEarly ? new ProxyError(error.code, this.#phase(), { cause: error.cause }) : error);
   }
 
   cut(): void {

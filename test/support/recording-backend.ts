@@ -40,6 +40,8 @@ export class BackendConnection {
   isClosed = false;
   /** How much of the text belongs to requests taken out already. */
   taken = 0;
+  /** No whole request before the text is this long. */
+  wantedLength = 0;
 
   constructor(socket: Socket, index: number) {
     this.socket = socket;
@@ -91,6 +93,7 @@ export class RecordingBackend {
     for (const connection of this.connections) {
       connection.text = "";
       connection.taken = 0;
+      connection.wantedLength = 0;
     }
   }
 
@@ -165,12 +168,18 @@ async function reply(socket: Socket, given: Answer | undefined): Promise<void> {
 }
 
 function nextRequest(connection: BackendConnection): ForwardedRequest | undefined {
+  if (connection.text.length < connection.wantedLength) return undefined;
   const text = connection.text.slice(connection.taken);
   const headEnd = text.indexOf("\r\n\r\n");
   if (headEnd < 0) return undefined;
   const head = text.slice(0, headEnd);
   const length = bodyLength(head, text.slice(headEnd + 4));
-  if (length === undefined) return undefined;
+  if (length === undefined) {
+    // Large bodies are not searched anew for each portion.
+    const announced = Number(/\r\ncontent-length: (\d+)(\r\n|$)/.exec(head)?.[1] ?? 0);
+    connection.wantedLength = connection.taken + headEnd + 4 + announced;
+    return undefined;
+  }
   connection.taken += headEnd + 4 + length;
   return { head, body: text.slice(headEnd + 4, headEnd + 4 + length), connection: connection.index };
 }
@@ -183,6 +192,7 @@ function bodyLength(head: string, rest: string): number | undefined {
 }
 
 function chunkedLength(rest: string): number | undefined {
+  if (!rest.endsWith("\r\n\r\n") && rest.length > 65_536) return undefined;
   let at = 0;
   for (;;) {
     const lineEnd = rest.indexOf("\r\n", at);

@@ -45,6 +45,8 @@ export interface DownstreamOptions {
 /** An exchange that waits to be started, or the reason why there is none. */
 export type ExchangeStart = (DownstreamReceiver & { start(nowMs: number): void }) | ProxyError;
 
+/** From this many bytes on, a client that sends ahead of its turn is not read any further. */
+const READ_AHEAD_BYTES_MAX = 16 * 1024;
 /** Body portions up to this size wait for `flush`, to share a write. */
 const HELD_BYTES_MAX = 4 * 1024;
 /** Empty lines before a request that are passed over (RFC 9112 section 2.2). */
@@ -179,9 +181,14 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     this.#isPumping = false;
     // A pipelined request waits, and its client with it.
     const isWaiting = this.#state === "busy" || (this.#state === "idle" && this.#isStalled);
-    if (isWaiting && this.#rest !== undefined) this.#connection.pause();
+    if (isWaiting && this.#rest !== undefined) this.#holdBack(this.#rest);
     // The head that was begun will never be whole.
     else if (this.#state === "idle" && this.#hasClientEnded) this.#close();
+  }
+
+  /** A little is read ahead: who is not read from at all is not seen to leave. */
+  #holdBack(rest: Buffer): void {
+    if (rest.length >= READ_AHEAD_BYTES_MAX) this.#connection.pause();
   }
 
   #keepRest(bytes: Buffer, from: number): void {
@@ -320,6 +327,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   onEnd(): void {
     this.#hasClientEnded = true;
+    // Requests that wait for the last response to be taken are still answered.
+    if (this.#state === "idle" && this.#rest !== undefined && this.#isStalled) return;
     if (this.#state === "idle") this.#close();
     else if (this.#state === "lingering") this.#awaitEnd();
     else if (this.#state === "busy" && !this.#decoder.isDone && this.#rest === undefined) this.#clientLeft();

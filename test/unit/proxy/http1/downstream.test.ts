@@ -40,11 +40,18 @@ describe("keep-alive", () => {
     const scene = new DownstreamScene();
     scene.connection.receive(GET + GET.replace("/ ", "/2 "));
     expect(scene.exchanges).toHaveLength(1);
-    expect(scene.connection.isPaused).toBe(true);
     scene.exchange().answer(OK, "ok");
     await settled();
     expect(scene.exchanges).toHaveLength(2);
     expect(scene.exchange(1).head.target).toBe("/2");
+  });
+
+  it("reads a little ahead, so that a client is seen to leave, and then no further", () => {
+    const scene = new DownstreamScene();
+    scene.connection.receive(GET + GET);
+    expect(scene.connection.isPaused).toBe(false);
+    scene.connection.receive(GET.repeat(1_000));
+    expect(scene.connection.isPaused).toBe(true);
   });
 
   it("begins no further request of a client that does not take its responses", async () => {
