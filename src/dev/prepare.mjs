@@ -5,7 +5,16 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -79,12 +88,13 @@ function build() {
   const stamp = stampOf("built");
   if (stamp.read() === wanted && existsSync(join(root, "dist", "cli", "main.js"))) return;
   process.stderr.write("compiling ...\n");
+  // Compiled beside and put in place whole, so that a program that runs from it meets no half of it.
+  const next = join(root, "node_modules", ".cache", "pilotfish-dist");
+  rmSync(next, { recursive: true, force: true });
+  const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+  run("tsc", process.execPath, [tsc, "-p", "tsconfig.json", "--outDir", next]);
   rmSync(join(root, "dist"), { recursive: true, force: true });
-  run("tsc", process.execPath, [
-    join(root, "node_modules", "typescript", "bin", "tsc"),
-    "-p",
-    "tsconfig.json",
-  ]);
+  renameSync(next, join(root, "dist"));
   stamp.write(wanted);
 }
 
