@@ -9,12 +9,15 @@ import type {
   PoolConfig,
   RouteConfig,
   SocketAddressConfig,
+  ServiceCheckConfig,
+  ServiceConfig,
 } from "./model.js";
-import { findInboundOnly } from "./pool-use.js";
+import { findAdvertisable, findInboundOnly } from "./pool-use.js";
 import type { ParsedConfig } from "./schema/config.js";
 import { outlierDetectionDefaults } from "./schema/outlier-detection.js";
 
 type ParsedListener = ParsedConfig["listeners"][number];
+type ParsedService = NonNullable<ParsedConfig["service"]>;
 type ParsedRoute = ParsedListener["routes"][number];
 type ParsedPool = ParsedConfig["pools"][number];
 
@@ -31,6 +34,7 @@ export function compileConfig(parsed: ParsedConfig): Config {
     consul: compileConsul(parsed.consul),
     admin: compileAdmin(parsed.admin),
     listeners,
+    service: parsed.service === undefined ? undefined : compileService(parsed.service, listeners),
     pools: parsed.pools.map((pool) => compilePool(pool, isInboundOnly(pool.name))),
   });
 }
@@ -99,6 +103,49 @@ function compileGrpc(grpc: {
 }
 
 function compileListener(listener: ParsedListener): ListenerConfig {
+function compileService(service: ParsedService, listeners: readonly ListenerConfig[]): ServiceConfig {
+  const { name, port, id, address, tags, meta, weights, check, shutdown } = service;
+  return {
+    name,
+    port,
+    id,
+    address,
+    tags,
+    meta,
+    weights,
+    advertise: compileAdvertise(service.advertise, listeners),
+    check: compileServiceCheck(check),
+    shutdown,
+  };
+}
+
+/** Unless it is said: the inbound listener where there is exactly one, else the application. */
+function compileAdvertise(
+  advertise: ParsedService["advertise"],
+  listeners: readonly ListenerConfig[],
+): ServiceConfig["advertise"] {
+  if (advertise === "application") return { kind: "application" };
+  if (advertise !== undefined) return { kind: "listener", listener: advertise.listener };
+  const [only, ...others] = findAdvertisable(listeners);
+  return only === undefined || others.length > 0
+    ? { kind: "application" }
+    : { kind: "listener", listener: only.name };
+}
+
+function compileServiceCheck(check: ParsedService["check"]): ServiceCheckConfig {
+  const shared = {
+    httpPath: check.http,
+    intervalMs: check.interval,
+    timeoutMs: check.timeout,
+    fall: check.fall,
+    rise: check.rise,
+    deregisterCriticalServiceAfterMs: check.deregisterCriticalServiceAfter,
+  };
+  return check.kind === "ttl-probe"
+    ? { kind: check.kind, ttlMs: check.ttl, ...shared }
+    : { kind: check.kind, ...shared };
+}
+
   return {
     name: listener.name,
     bind: listener.bind,

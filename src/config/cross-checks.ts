@@ -15,6 +15,7 @@ export function crossCheck(tree: unknown, document: ConfigDocument, report: Repo
   checks.checkNames("listeners");
   checks.checkNames("pools");
   checks.checkBinds();
+  checks.checkAdvertise();
   for (const index of asList(valueAt(tree, ["listeners"])).keys()) checks.checkListener(["listeners", index]);
   for (const index of asList(valueAt(tree, ["pools"])).keys()) checks.checkEndpoints(["pools", index]);
 }
@@ -59,6 +60,25 @@ class CrossChecks {
       if (clash === undefined) taken.push(...parsed.value.map((address) => ({ address, by })));
       else
         this.#expect(path, `an address that is free; ${formatBind(clash.address)} is taken by ${clash.by}`);
+    }
+  }
+
+  /** What is registered must be a listener, and one that has a port. */
+  checkAdvertise(): void {
+    const path: Path = ["service", "advertise", "listener"];
+    const name = this.#at(path);
+    const listeners = asList(this.#at(["listeners"]));
+    const names = listeners.map((each) => valueAt(each, ["name"])).filter((each) => typeof each === "string");
+    if (typeof name !== "string" || names.length === 0) return;
+    const bind = valueAt(
+      listeners.find((each) => valueAt(each, ["name"]) === name),
+      ["bind"],
+    );
+    const binds = (Array.isArray(bind) ? bind : [bind]).map((each) => (isMap(each) ? each.address : each));
+    if (!names.includes(name)) {
+      this.#expect(path, `the name of a listener (${names.slice(0, 10).join(", ")})`, names);
+    } else if (binds.every((each) => typeof each === "string" && each.startsWith("unix:"))) {
+      this.#expect(path, "a listener with a port; others cannot connect to a unix socket");
     }
   }
 

@@ -16,6 +16,8 @@ export interface Config {
   readonly startDeadlineMs: number;
   readonly consul: ConsulConfig;
   readonly admin: AdminConfig;
+  /** The instance this program stands beside, to be registered; undefined for none. */
+  readonly service: ServiceConfig | undefined;
   readonly listeners: readonly ListenerConfig[];
   readonly pools: readonly PoolConfig[];
 }
@@ -101,6 +103,58 @@ export interface AdminTlsConfig {
   readonly keyFile: string;
   /** When set, clients must present a certificate signed by it. */
   readonly clientCaFile: string | undefined;
+}
+
+/** One instance of a service, as it is registered with the local Consul agent. */
+export interface ServiceConfig {
+  readonly name: string;
+  /** Port of the application. */
+  readonly port: number;
+  /** Unique per agent; made from name, host name and port when undefined. */
+  readonly id: string | undefined;
+  /** What others connect to; undefined leaves it to the bound address or the agent's node. */
+  readonly address: string | undefined;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  readonly weights: ServiceWeights;
+  readonly advertise: AdvertiseConfig;
+  readonly check: ServiceCheckConfig;
+  /** What a stop does with the registration, before anything else. */
+  readonly shutdown: "deregister" | "maintenance";
+}
+
+/** Shares of the traffic by Consul's verdict; `warning` may be 0. */
+export interface ServiceWeights {
+  readonly passing: number;
+  readonly warning: number;
+}
+
+/** Whose port is registered. */
+export type AdvertiseConfig =
+  | { readonly kind: "listener"; readonly listener: string }
+  | { readonly kind: "application" };
+
+/** Who finds out whether the instance is well, and how. */
+export type ServiceCheckConfig = TtlProbeConfig | ConsulProbeConfig;
+
+interface ServiceCheckShared extends HealthCheckTiming {
+  /** The agent removes an instance that was critical for this long. */
+  readonly deregisterCriticalServiceAfterMs: number;
+}
+
+/** This program probes the application and keeps a check with a time to live alive. */
+export interface TtlProbeConfig extends ServiceCheckShared {
+  readonly kind: "ttl-probe";
+  /** Path of an HTTP probe; undefined for a TCP probe. */
+  readonly httpPath: string | undefined;
+  readonly ttlMs: number;
+}
+
+/** The agent itself probes what is registered. */
+export interface ConsulProbeConfig extends ServiceCheckShared {
+  readonly kind: "consul-http" | "consul-tcp" | "consul-grpc";
+  /** Always there for `consul-http`, never for the others. */
+  readonly httpPath: string | undefined;
 }
 
 /** A place to listen on. Port ranges are spread into one address per port; host `::` is all addresses of both families. */

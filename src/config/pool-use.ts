@@ -15,3 +15,10 @@ export function findInboundOnly(listeners: readonly ListenerConfig[]): (pool: st
   }
   return (pool) => inbound.has(pool) && !outbound.has(pool);
 }
+
+/** The inbound listeners that can be registered for others to connect to: a unix socket has no port. */
+export function findAdvertisable(listeners: readonly ListenerConfig[]): readonly ListenerConfig[] {
+  return listeners.filter(
+    ({ direction, bind }) => direction === "inbound" && bind.some(({ kind }) => kind !== "unix"),
+  );
+}

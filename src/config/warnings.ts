@@ -1,4 +1,5 @@
-import type { Config, RouteConfig } from "./model.js";
+import { formatBind, isExposed } from "./address.js";
+import type { Config, RouteConfig, ServiceConfig } from "./model.js";
 import { poolsOf } from "./pool-use.js";
 import type { Report } from "./report.js";
 
@@ -13,6 +14,7 @@ export function findWarnings(config: Config, report: Report): void {
       at: "value",
     });
   }
+  if (config.service !== undefined) warnOfAdvertised(config, config.service, report);
   for (const [index, listener] of config.listeners.entries()) {
     const path = ["listeners", index];
     if (listener.pool === undefined && listener.routes.length === 0) {
@@ -24,6 +26,20 @@ export function findWarnings(config: Config, report: Report): void {
       report.add({ path: [...path, "routes", last + 1], message, at: "value" });
     }
   }
+}
+
+/** What is registered is for others to connect to, and a loopback address is this machine's alone. */
+function warnOfAdvertised(
+  { listeners }: Config,
+  { advertise, address }: ServiceConfig,
+  report: Report,
+): void {
+  if (advertise.kind === "application" || address !== undefined) return;
+  const binds = listeners.find(({ name }) => name === advertise.listener)?.bind ?? [];
+  const first = binds.find(({ kind }) => kind !== "unix");
+  if (first?.kind !== "tcp" || isExposed(first)) return;
+  const message = `${formatBind(first)} is registered, which only this machine can reach`;
+  report.add({ path: ["service"], message, at: "key" });
 }
 
 function isCatchAll({ match }: RouteConfig): boolean {

@@ -11,6 +11,7 @@ import {
   startDeadlineSchema,
   trustedNetworksSchema,
 } from "./process.js";
+import { serviceSchema } from "./service.js";
 
 /** The whole file. The JSON schema for editors is made from this very object. */
 export const configSchema = strictMap({
@@ -23,6 +24,7 @@ export const configSchema = strictMap({
   startDeadline: startDeadlineSchema,
   consul: consulSchema,
   admin: adminSchema,
+  service: serviceSchema.optional(),
   defaults: strictMap({
     listener: listenerDefaultsSchema.prefault({}).describe("What every listener begins with."),
     pool: poolDefaultsSchema.prefault({}).describe("What every pool begins with."),
