@@ -1,9 +1,11 @@
+import { hostname } from "node:os";
 import { EventJournal } from "./admin/event-journal.js";
 import { AdminHttp } from "./admin/http.js";
 import type { AdminPorts, ListenerInfo, ProxyInfo, ProxyState } from "./admin/ports.js";
 import { AdminServer } from "./admin/server.js";
 import { parseConfig } from "./config/load.js";
 import type { Config, PoolConfig } from "./config/model.js";
+import { Registration } from "./control/registration/registration.js";
 import { createResolver } from "./control/resolver.js";
 import type { SourceDeps } from "./control/source.js";
 import type { Pool } from "./core/pool.js";
@@ -63,6 +65,7 @@ export class App {
   readonly #budget: ConnectionBudget;
   readonly #listeners: OpenListener[] = [];
   readonly #admin: { stop(): Promise<void> }[] = [];
+  readonly #registration: Registration | undefined;
   readonly #letGo = keepAlive();
   #grpc: AdminServer | undefined;
   #grpcAddress: string | undefined;
@@ -71,6 +74,7 @@ export class App {
   #reason = "waiting for the first list of every pool";
   #invariantsBroken = 0;
   #drainDeadlineMs: number;
+  #isStopping = false;
   #isAborted = false;
 
   constructor(config: Config, options: AppOptions) {
@@ -90,6 +94,16 @@ export class App {
       log: this.#log.child("discovery"),
     };
     for (const pool of config.pools) this.#addPool(pool, deps);
+    this.#registration =
+      config.service &&
+      new Registration({
+        service: config.service,
+        consul: config.consul,
+        hostName: hostname(),
+        clock: this.#clock,
+        random: this.#random,
+        log: this.#log.child("registration"),
+      });
   }
 
   /** Where the listeners are bound, by name; ports the system chose are filled in. */
@@ -101,7 +115,10 @@ export class App {
 
   // ---------------------------------------------------------------- start
 
-  /** Admin first, then discovery; listeners open once every pool has its first list or the deadline passed. */
+  /**
+   * Admin first, then discovery; listeners open once every pool has its first list or the deadline passed; only then
+   * others are told of the instance beside us.
+   */
   async start(): Promise<void> {
     const config = this.#config;
     this.#log.info(
@@ -117,9 +134,11 @@ export class App {
     const firstLists = [...this.#upstreams.values()].map(({ keeper }) => keeper.start());
     await this.#firstOf(Promise.all(firstLists), config.startDeadlineMs);
     this.#warnOfMissingLists();
-    if (this.#state === "draining" || this.#isAborted) return;
+    if (this.#isStopping || this.#isAborted) return;
     await this.#openListeners(this.#accessLog);
-    if (this.#state === "starting") this.#enter("ready", "");
+    if (this.#isStopping) return;
+    this.#enter("ready", "");
+    this.#register();
   }
 
   async #openAdmin(): Promise<void> {
@@ -167,6 +186,13 @@ export class App {
     }
   }
 
+  #register(): void {
+    const advertise = this.#config.service?.advertise;
+    const name = advertise?.kind === "listener" ? advertise.listener : undefined;
+    const advertised = this.#listeners.find(({ listener }) => listener.name === name);
+    this.#registration?.start(advertised?.listener.addresses ?? []);
+  }
+
   #warnOfMissingLists(): void {
     for (const { keeper } of this.#upstreams.values()) {
       const status = keeper.status();
@@ -186,10 +212,12 @@ export class App {
   // ---------------------------------------------------------------- stop
 
   /**
-   * Not ready, serve on for the grace period, close the listeners, let what is open finish until the deadline,
+   * Deregister, not ready, serve on for the grace period, close the listeners, let what is open finish until the deadline,
    * then sources and admin.
    */
   async stop(reason: string): Promise<void> {
+    this.#isStopping = true;
+    await this.#registration?.stop();
     this.#enter("draining", reason);
     await this.#firstOf(undefined, this.#config.shutdown.graceMs);
     for (const { listener } of this.#listeners) {
@@ -224,6 +252,7 @@ export class App {
   /** Everything is cut, at once. Safe at any time. */
   abort(): void {
     this.#isAborted = true;
+    this.#registration?.abort();
     for (const { listener } of this.#listeners) {
       listener.stopAccepting();
       listener.destroyAll();
@@ -310,6 +339,7 @@ export class App {
       reason: this.#reason,
       listeners: this.#listeners.map(listenerInfo),
       grpcAddress: this.#grpcAddress,
+      registration: this.#registration?.status(),
     };
   }
 
@@ -325,7 +355,8 @@ export class App {
   }
 
   #drainAsked(deadlineMs: number | undefined): void {
-    if (this.#state === "draining") return;
+    if (this.#isStopping) return;
+    this.#isStopping = true;
     if (deadlineMs !== undefined) this.#drainDeadlineMs = deadlineMs;
     const ask = this.#options.onDrainAsked ?? (() => process.kill(process.pid, "SIGTERM"));
     ask();

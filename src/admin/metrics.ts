@@ -2,7 +2,7 @@ import type { Backend } from "../core/backend.js";
 import type { Pool } from "../core/pool.js";
 import { COUNTER, type CounterName } from "../core/scoreboard.js";
 import { counter, type Family, gauge, label, renderFamilies, type Subjects } from "./exposition.js";
-import type { AdminPorts, DiscoveryStatus, ListenerInfo } from "./ports.js";
+import type { AdminPorts, DiscoveryStatus, ListenerInfo, RegistrationInfo } from "./ports.js";
 
 /**
  * The state and the counters as Prometheus text (format 0.0.4), some hundred lines at a time, so that a large
@@ -11,12 +11,16 @@ import type { AdminPorts, DiscoveryStatus, ListenerInfo } from "./ports.js";
  * `pilotfish_listener_*`.
  */
 export function* renderMetrics(ports: AdminPorts): Generator<string, void, void> {
-  const { listeners, ...info } = ports.info();
+  const { listeners, registration, ...info } = ports.info();
   yield* renderFamilies(PROCESS_FAMILIES, [
     [{ isReady: info.state === "ready", invariantsBroken: ports.invariantsBroken() }, ""],
   ]);
   const version = `${label("version", info.version)},${label("node_version", info.nodeVersion)}`;
   yield* renderFamilies(BUILD_FAMILIES, [[undefined, version]]);
+  yield* renderFamilies(
+    REGISTRATION_FAMILIES,
+    registration === undefined ? [] : [[registration, label("service", registration.service)]],
+  );
   yield* renderFamilies(
     LISTENER_FAMILIES,
     listeners.map((listener) => [listener, label("listener", listener.name)]),
@@ -73,6 +77,14 @@ const PROCESS_FAMILIES: readonly Family<ProcessState>[] = [
 
 const BUILD_FAMILIES: readonly Family<undefined>[] = [
   gauge("pilotfish_build_info", "Always 1; the labels say what runs.", () => 1),
+];
+
+const REGISTRATION_FAMILIES: readonly Family<RegistrationInfo>[] = [
+  gauge(
+    "pilotfish_registration_up",
+    "1 while the agent holds the instance beside this program.",
+    ({ isUp }) => Number(isUp),
+  ),
 ];
 
 const LISTENER_FAMILIES: readonly Family<ListenerInfo>[] = [

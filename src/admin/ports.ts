@@ -52,6 +52,16 @@ export interface ProxyInfo {
   readonly listeners: readonly ListenerInfo[];
   /** Where the gRPC API is bound, for the index page; undefined when it is off. */
   readonly grpcAddress: string | undefined;
+  /** The instance beside this program; undefined where none is registered, and before the listeners are open. */
+  readonly registration?: RegistrationInfo | undefined;
+}
+
+/** An instance registered with the local Consul agent. */
+export interface RegistrationInfo {
+  readonly service: string;
+  readonly id: string;
+  /** The agent was told, and the last that was heard of it was good. */
+  readonly isUp: boolean;
 }
 
 /** A listener and what it accepted since the start. */

@@ -13,6 +13,8 @@ export interface ProbeResult {
   readonly code: ProbeCode;
   /** What happened, in words: `connection refused`, `status 503`. */
   readonly detail: string;
+  /** Of an HTTP answer; undefined where none came or none was asked for. */
+  readonly status?: number;
   readonly durationMs: number;
 }
 

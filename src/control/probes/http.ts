@@ -65,7 +65,7 @@ class RunningHttpProbe implements RunningProbe {
     this.#request.on("response", (response) => {
       const status = response.statusCode ?? 0;
       const passed = status >= 200 && status < 400;
-      this.#settle(passed, passed ? "L7OK" : "L7STS", `status ${status}`);
+      this.#settle(passed, passed ? "L7OK" : "L7STS", `status ${status}`, status);
     });
     this.#request.on("error", (error) =>
       this.#settle(false, this.#isConnected ? "L7RSP" : "L4CON", error.message),
@@ -82,11 +82,12 @@ class RunningHttpProbe implements RunningProbe {
     this.#close();
   }
 
-  #settle(passed: boolean, code: ProbeResult["code"], detail: string): void {
+  #settle(passed: boolean, code: ProbeResult["code"], detail: string, status?: number): void {
     const done = this.#done;
     this.#done = undefined;
     this.#close();
-    done?.({ passed, code, detail, durationMs: this.#clock.nowMs() - this.#startedMs });
+    const durationMs = this.#clock.nowMs() - this.#startedMs;
+    done?.({ passed, code, detail, durationMs, ...(status !== undefined && { status }) });
   }
 
   #close(): void {

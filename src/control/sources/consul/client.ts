@@ -8,11 +8,15 @@ import type { ConsulConfig } from "../../../config/model.js";
 import type { Clock } from "../../../platform/clock.js";
 import type { ConsulAnswer, ConsulFailure, ConsulHeaders } from "./answer.js";
 
-/** One read of Consul's HTTP API. */
+/** One call of Consul's HTTP API. */
 export interface ConsulRequest {
+  /** Default GET. */
+  readonly method?: "GET" | "PUT";
   /** Below `/v1`, already percent-encoded. */
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
+  /** Sent as JSON; none when left out. */
+  readonly body?: object;
   /** From the call to the last byte of the answer. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -24,6 +28,11 @@ export type ConsulRequestFunction = (request: ConsulRequest) => Promise<ConsulAn
 /** Asks one agent. */
 export interface ConsulClient {
   readonly request: ConsulRequestFunction;
+  /**
+   * How often the token has differed from that of the request before. What an agent was told is bound to the token
+   * that came with it, so whoever told it something tells it anew when this moved.
+   */
+  tokenChanges(): number;
   /** Closes the connections it holds. */
   close(): void;
 }
@@ -35,6 +44,7 @@ const failureTextMax = 300;
 /** What is used of the package; its own types leave its documented request method out. */
 interface PapiClient {
   _get(options: object): Promise<PapiResponse>;
+  _put(options: object): Promise<PapiResponse>;
   _ext(event: "onRequest", hook: (request: PapiRequest, next: () => void) => void): void;
   destroy(): void;
 }
@@ -54,6 +64,16 @@ interface PapiTransport {
   request(options: object): ClientRequest;
 }
 
+class TokenHistory {
+  changes = 0;
+  #last: string | undefined;
+
+  note(token: string): void {
+    if (this.#last !== undefined && this.#last !== token) this.changes += 1;
+    this.#last = token;
+  }
+}
+
 class CutShortError extends Error {}
 class TooLargeError extends Error {}
 
@@ -67,8 +87,10 @@ class TooLargeError extends Error {}
 export function createConsulClient(config: ConsulConfig, clock: Clock): ConsulClient {
   const papi = openPapi(config);
   harden(papi);
+  const token = new TokenHistory();
   return {
-    request: (request) => send(papi, config, clock, request),
+    request: (request) => send(papi, config, token, clock, request),
+    tokenChanges: () => token.changes,
     close: () => papi.destroy(),
   };
 }
@@ -133,6 +155,7 @@ function guardBody(outgoing: ClientRequest, response: IncomingMessage): void {
 async function send(
   papi: PapiClient,
   config: ConsulConfig,
+  token: TokenHistory,
   clock: Clock,
   request: ConsulRequest,
 ): Promise<ConsulAnswer> {
@@ -148,17 +171,22 @@ async function send(
   try {
     const credentials = await readCredentials(config);
     if ("kind" in credentials) return credentials;
+    token.note(credentials.headers["x-consul-token"] ?? "");
     if (request.signal.aborted) abort();
     if (ended !== undefined) return endedAnswer(ended, request.timeoutMs);
-    const response = await papi._get({
+    const options = {
       path: request.path,
       query: { ...request.query },
       ctx: cancel,
       // The body comes as bytes, whatever its type: what it is gets decided here, not by a header.
       buffer: true,
+      ...(request.body !== undefined && { type: "json", body: Buffer.from(JSON.stringify(request.body)) }),
       ...credentials,
-    });
-    return readBody(response);
+    };
+    // What is written is answered with nothing.
+    return request.method === "PUT"
+      ? acknowledgement(await papi._put(options))
+      : readBody(await papi._get(options));
   } catch (cause) {
     if (ended !== undefined) return endedAnswer(ended, request.timeoutMs);
     return readFailure(cause, clock.wallMs());
@@ -210,6 +238,10 @@ async function readCredentials(config: ConsulConfig): Promise<Credentials | Cons
   } catch (cause) {
     return { kind: "credentials", message: `credentials could not be read: ${messageOf(cause)}` };
   }
+}
+
+function acknowledgement({ statusCode, headers }: PapiResponse): ConsulAnswer {
+  return { kind: "ok", status: statusCode, headers, body: undefined };
 }
 
 function readBody(response: PapiResponse): ConsulAnswer {
