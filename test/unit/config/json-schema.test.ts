@@ -28,6 +28,17 @@ admin:
   grpc: { address: "0.0.0.0:7070", tls: { cert: a, key: b, clientCa: c }, tokenFile: t, insecure: false }
   http: off
   probe: 0.0.0.0:7081
+service:
+  name: web
+  port: 5001
+  id: web-1
+  address: 10.0.0.5
+  tags: [v2]
+  meta: { zone: b }
+  weights: { passing: 10, warning: 2 }
+  advertise: { listener: front }
+  check: { kind: ttl-probe, http: /status, interval: 1s, timeout: 1s, ttl: 10s, deregisterCriticalServiceAfter: 1m, fall: 3, rise: 2 }
+  shutdown: maintenance
 defaults:
   listener: { limits: { maxHeaders: 64 } }
   pool: { healthCheck: { type: http, path: /status }, timeouts: { connect: 1s } }
@@ -75,6 +86,8 @@ const BAD = [
   "listeners: [{ name: a, bind: ':1', limits: { maxHeaders: 0 } }]",
   "listeners: [{ name: a, bind: ':1' }]\npools: [{ name: a, discovery: { type: consul } }]",
   "listeners: [{ name: a, bind: ':1' }]\npools: [{ name: a, discovery: { type: file, path: e }, healthCheck: { typ: tcp } }]",
+  "listeners: [{ name: a, bind: ':1' }]\nservice: { name: a, port: 1, check: { kind: script } }",
+  "listeners: [{ name: a, bind: ':1' }]\nservice: { name: a }",
   "listeners: [{ name: a, bind: ':1' }]\nconsul: { tls: { verify: perhaps } }",
 ];
 

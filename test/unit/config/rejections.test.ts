@@ -10,6 +10,7 @@ const BASE = {
     grpc: { address: "127.0.0.1:7070", tls: { cert: "c", key: "k" } },
     http: { address: "127.0.0.1:7080" },
   },
+  service: { name: "web", port: 5001, check: {} },
   listeners: [
     {
       name: "front",
@@ -41,6 +42,8 @@ const R = [...L, "routes", 0] as const;
 const P = ["pools", 0] as const;
 const G = ["admin", "grpc"] as const;
 const C = ["consul"] as const;
+const S = ["service"] as const;
+const K = [...S, "check"] as const;
 
 /** A field, a value it must not take, and a part of what must be said. `undefined` takes the field away. */
 const CASES: readonly (readonly [Path, unknown, string])[] = [
@@ -88,6 +91,45 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [["admin", "http", "address"], "0.0.0.0:7080", "or use admin.probe"],
   [["admin", "http", "insecure"], 1, "true or false"],
   [["admin", "probe"], "7081", "such as 127.0.0.1:7081"],
+  [[...S, "name"], undefined, "missing, expected the name of a service"],
+  [[...S, "name"], "a/b", "the name of a service"],
+  [[...S, "port"], undefined, "missing, expected a whole number from 1 to 65535"],
+  [[...S, "port"], 0, "from 1 to 65535"],
+  [[...S, "id"], 'a"b', "an id without spaces and quotes"],
+  [[...S, "address"], "0.0.0.0", "that others can connect to"],
+  [[...S, "address"], "::", "that others can connect to"],
+  [[...S, "address"], "10.0.0.5:80", "without a port"],
+  [[...S, "address"], "10.0.0.300", "a host name or an IP address"],
+  [[...S, "tags"], "v2", "expected a list"],
+  [[...S, "tags", 0], 2, 'a tag, in quotes: "2"'],
+  [[...S, "meta"], { "a.b": "x" }, "a name of letters, digits, dash and underscore"],
+  [[...S, "meta"], { a: "x".repeat(513) }, "text of at most 512 characters"],
+  [[...S, "meta"], ["a"], "a map from names to text"],
+  [
+    [...S, "meta"],
+    Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`k${at}`, ""])),
+    "at most 64 names",
+  ],
+  [[...S, "weights", "passing"], 0, "from 1 to 65535"],
+  [[...S, "weights", "warning"], 65_536, "from 0 to 65535"],
+  [[...S, "advertise"], "listener", "expected application or { listener: NAME }"],
+  [[...S, "advertise", "listener"], undefined, "missing, expected a name"],
+  [[...S, "advertise", "listener"], "frnt", "the name of a listener (front); did you mean front?"],
+  [[...S, "advertise", "listener"], "front", "others cannot connect to a unix socket"],
+  [[...S, "shutdown"], "leave", "expected deregister or maintenance"],
+  [[...K, "kind"], "ttl", "expected ttl-probe, consul-http, consul-tcp or consul-grpc"],
+  [[...K, "http"], "status", "a path that begins with /"],
+  [K, { kind: "consul-http" }, "service.check.http: missing, expected the path that Consul asks for"],
+  [K, { kind: "consul-grpc", http: "/a" }, "service.check.http: found"],
+  [K, { kind: "consul-tcp", http: "/a" }, "no path, except with ttl-probe and consul-http"],
+  [[...K, "interval"], "1ms", "expected at least 100ms"],
+  [K, { kind: "consul-tcp", interval: "999ms", timeout: "1ms" }, "at least 1s where Consul probes"],
+  [[...K, "timeout"], "3s", "expected at most the interval"],
+  [[...K, "fall"], 0, "from 1 to 1000"],
+  [[...K, "rise"], 0, "from 1 to 1000"],
+  [[...K, "ttl"], "999ms", "expected at least 1s"],
+  [K, { kind: "consul-tcp", ttl: "10s" }, "no time to live, except with ttl-probe"],
+  [[...K, "deregisterCriticalServiceAfter"], "59s", "expected at least 1m"],
   [["listeners"], undefined, "missing, expected a list"],
   [["listeners"], [], "found an empty list, expected at least one listener"],
   [[...L, "name"], undefined, "missing, expected a name"],

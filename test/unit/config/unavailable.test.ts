@@ -17,7 +17,6 @@ describe("what the format has and this version has not", () => {
   it.each([
     [{ top: "threads: 2" }, "threads: found 2, not available in this version"],
     [{ top: "stateDir: /a" }, "stateDir: not available in this version"],
-    [{ top: "service: { name: web, port: 1 }" }, "service: not available in this version"],
     [
       { top: "log: { access: { to: 'syslog:x' } }" },
       'log.access.to: found "syslog:x", not available in this version',
