@@ -73,6 +73,11 @@ export class RawConnection {
     return promised(this.#ended, SOON_MS, "the end of what the other side sends");
   }
 
+  /** Waits until nothing more can come, by an end or a reset. */
+  hasStopped(): Promise<unknown> {
+    return promised(Promise.race([this.#ended, this.#closed]), SOON_MS, "the end of what comes");
+  }
+
   /** Waits until the connection is gone: how it went. */
   closed(withinMs = SOON_MS): Promise<"end" | "reset"> {
     return promised(this.#closed, withinMs, "the end of a connection");

@@ -220,6 +220,20 @@ export class Admin {
     }
   }
 
+  /** Waits until exactly these take new work, of each pool. */
+  async settlesByPool(pools: Readonly<Record<string, readonly string[]>>): Promise<void> {
+    const wanted = Object.entries(pools)
+      .flatMap(([pool, ids]) => ids.map((id) => `${pool}/${id}`))
+      .sort()
+      .join(" ");
+    const isSettled = async () => {
+      const eligible = (await this.backends()).filter((each) => each.eligible);
+      const found = eligible.map(({ pool, id }) => `${pool}/${id}`).sort();
+      return found.join(" ") === wanted;
+    };
+    await until(isSettled, SOON_MS, wanted);
+  }
+
   /** Waits until a backend is in the pool no more, not even to finish its work. */
   gone(id: string): Promise<number> {
     const isGone = async () => (await this.backends()).every((backend) => backend.id !== id);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { AdminStream, callAdmin, type Json } from "../../support/admin-client.js";
 import type { BackendProcess } from "../../support/backend-process.js";
 import { isConsulMissing } from "../../support/consul.js";
@@ -9,8 +9,6 @@ import { type Admin, Stage, sharedConsul } from "./stage.js";
 
 const consul = sharedConsul();
 let stage: Stage;
-
-afterEach(() => stage.close());
 
 interface Scene {
   readonly one: BackendProcess;
@@ -48,6 +46,8 @@ function expectAbout(wanted: number, found: number): void {
 }
 
 describe.skipIf(isConsulMissing())("outlier detection", () => {
+  afterEach(() => stage.close());
+
   it("ejects a backend that answers 500 and takes it back when its time is served", async () => {
     const { one, two, sidecar, admin } = await scene({
       outlierDetection: { consecutive5xx: 3, baseEjectionTime: "1500ms", interval: "100ms" },
@@ -85,8 +85,17 @@ describe.skipIf(isConsulMissing())("outlier detection", () => {
 });
 
 describe.skipIf(isConsulMissing())("a client that knows only reflection", () => {
+  // One scene for all: each leaves it as it was.
+  let all: Scene;
+
+  beforeAll(async () => {
+    all = await scene();
+  });
+  afterAll(() => stage.close());
+  beforeEach(() => all.admin.settles("one", "two"));
+
   it("sets weights for the very next pick", async () => {
-    const { sidecar } = await scene();
+    const { sidecar } = all;
     const set = (change: Json) =>
       callAdmin(sidecar.grpc, "SetWeight", { pool: "web", backend: "one", ...change });
     await set({ weight: 0 });
@@ -98,7 +107,7 @@ describe.skipIf(isConsulMissing())("a client that knows only reflection", () => 
   });
 
   it("sets states for the very next pick", async () => {
-    const { sidecar, admin } = await scene();
+    const { sidecar, admin } = all;
     for (const state of ["ADMIN_STATE_DRAIN", "ADMIN_STATE_MAINT"]) {
       await callAdmin(sidecar.grpc, "SetState", { backend: "two", state, reason: "by hand" });
       expect(countOf(await next(sidecar, 10), "two")).toBe(0);
@@ -109,7 +118,7 @@ describe.skipIf(isConsulMissing())("a client that knows only reflection", () => 
   });
 
   it("ejects and takes back by hand", async () => {
-    const { sidecar } = await scene();
+    const { sidecar } = all;
     await callAdmin(sidecar.grpc, "EjectBackend", { pool: "web", backend: "two" });
     expect(countOf(await next(sidecar, 10), "two")).toBe(0);
     await callAdmin(sidecar.grpc, "UnejectBackend", { pool: "web", backend: "two" });
@@ -117,7 +126,7 @@ describe.skipIf(isConsulMissing())("a client that knows only reflection", () => 
   });
 
   it("drains a backend until its last open request has ended", async () => {
-    const { two, sidecar, admin } = await scene();
+    const { two, sidecar, admin } = all;
     const before = (await two.counts()).open;
     expect(before).toBe(0);
     await callAdmin(sidecar.grpc, "SetWeight", { backend: "one", weight: 0 });
@@ -139,10 +148,12 @@ describe.skipIf(isConsulMissing())("a client that knows only reflection", () => 
     expect(await stream.ended()).toBe(0);
     expect(await admin.eligible()).toEqual(["one"]);
     expect(countOf(await next(sidecar, 10), "two")).toBe(0);
+    await callAdmin(sidecar.grpc, "SetState", { backend: "two", state: "ADMIN_STATE_READY" });
   });
 
   it("sees the same numbers as those who were served", async () => {
-    const { sidecar } = await scene();
+    const { sidecar } = all;
+    await callAdmin(sidecar.grpc, "ResetStats", {});
     const report = await stage.load("stats", { port: sidecar.port(), open: 4, total: 200 }).finish();
     expect(report.problems()).toEqual({});
     expect(await callAdmin(sidecar.grpc, "GetStats", { pool: "web" })).toMatchObject({
