@@ -34,7 +34,10 @@ export class BackendProcess {
     child.process.on("message", (news: BackendNews) => this.#take(news));
   }
 
-  /** Resolves once the catalog has confirmed the registration; rejects with what went wrong. */
+  /**
+   * Resolves once the catalog has confirmed the registration; rejects with what went wrong.
+   * @param onUnexpectedEnd called when it ends by itself after that
+   */
   static async start(
     options: BackendOptions,
     onUnexpectedEnd: (reason: string) => void,
@@ -46,9 +49,10 @@ export class BackendProcess {
       stdio: ["ignore", "ignore", "ignore", "ipc"],
     });
     const backend = new BackendProcess(new Child(child), options);
+    let hasStarted = false;
     const ended = backend.#child.ended.then((code) => {
       const reason = `backend ${id} ended by itself with ${code ?? "a signal"}`;
-      if (!backend.#isEnding) onUnexpectedEnd(reason);
+      if (hasStarted && !backend.#isEnding) onUnexpectedEnd(reason);
       throw new Error(reason);
     });
     ended.catch(() => {});
@@ -62,6 +66,7 @@ export class BackendProcess {
         START_MS,
         `sign of backend ${id}`,
       );
+      hasStarted = true;
       return backend;
     } catch (error) {
       backend.#isEnding = true;

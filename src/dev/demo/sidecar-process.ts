@@ -60,7 +60,10 @@ export class SidecarProcess {
     child.process.stderr?.on("data", (chunk: Buffer) => this.#keep(chunk.toString().trimEnd()));
   }
 
-  /** Resolves when its listeners are open; rejects with what it complained of. */
+  /**
+   * Resolves when its listeners are open; rejects with what it complained of.
+   * @param onUnexpectedEnd called when it ends by itself after that
+   */
   static async start(
     options: SidecarOptions,
     onUnexpectedEnd: (reason: string) => void,
@@ -73,14 +76,16 @@ export class SidecarProcess {
     ]);
     await writeFile(configFile, sidecarConfig({ ...options, frontPort, grpcPort, httpPort }));
     const sidecar = new SidecarProcess(launch(configFile), configFile, join(options.folder, "sidecar.log"));
+    let hasStarted = false;
     const ended = sidecar.#child.ended.then((code) => {
       const reason = `the sidecar ended by itself with ${code ?? "a signal"}${sidecar.#complaints()}`;
-      if (!sidecar.#isEnding) onUnexpectedEnd(reason);
+      if (hasStarted && !sidecar.#isEnding) onUnexpectedEnd(reason);
       throw new Error(reason);
     });
     ended.catch(() => {});
     try {
       const addresses = await within(Promise.race([sidecar.#ready, ended]), START_MS, "sign of the sidecar");
+      hasStarted = true;
       return { sidecar, addresses };
     } catch (error) {
       sidecar.#isEnding = true;
