@@ -42,6 +42,7 @@ export class BackendConnection {
   taken = 0;
   /** No whole request before the text is this long. */
   wantedLength = 0;
+  isInLargeChunks = false;
 
   constructor(socket: Socket, index: number) {
     this.socket = socket;
@@ -133,6 +134,8 @@ export class RecordingBackend {
     if (this.#isStalled) socket.pause();
     socket.on("data", (chunk: Buffer) => {
       connection.text += chunk.toString("latin1");
+      // A large body is searched for its end only where it may be.
+      if (connection.isInLargeChunks && !chunk.toString("latin1").endsWith("\r\n\r\n")) return;
       if (this.onBytes?.(connection) !== true) this.#takeRequests(connection);
     });
     socket.on("end", () => {
@@ -178,8 +181,10 @@ function nextRequest(connection: BackendConnection): ForwardedRequest | undefine
     // Large bodies are not searched anew for each portion.
     const announced = Number(/\r\ncontent-length: (\d+)(\r\n|$)/.exec(head)?.[1] ?? 0);
     connection.wantedLength = connection.taken + headEnd + 4 + announced;
+    connection.isInLargeChunks = announced === 0 && text.length > 262_144;
     return undefined;
   }
+  connection.isInLargeChunks = false;
   connection.taken += headEnd + 4 + length;
   return { head, body: text.slice(headEnd + 4, headEnd + 4 + length), connection: connection.index };
 }
@@ -192,7 +197,6 @@ function bodyLength(head: string, rest: string): number | undefined {
 }
 
 function chunkedLength(rest: string): number | undefined {
-  if (!rest.endsWith("\r\n\r\n") && rest.length > 65_536) return undefined;
   let at = 0;
   for (;;) {
     const lineEnd = rest.indexOf("\r\n", at);

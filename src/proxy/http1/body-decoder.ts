@@ -1,3 +1,4 @@
+import { KIND } from "../field-kind.js";
 import type { BodyFraming, FieldList } from "../message.js";
 import { FAULT, faultOfFields, type HeadFault } from "./head-fault.js";
 import { RawFields } from "./raw-fields.js";
@@ -229,8 +230,8 @@ export class BodyDecoder {
     if (end > 0) {
       const fields = new RawFields();
       const fieldFault = fields.parse(text, 0, end, TRAILER_FIELDS_MAX);
-      if (fieldFault !== undefined) {
-        this.#fault = faultOfFields(fieldFault);
+      if (fieldFault !== undefined || hasFraming(fields)) {
+        this.#fault = fieldFault === undefined ? FAULT.badTrailers : faultOfFields(fieldFault);
         return;
       }
       this.#trailers = fields;
@@ -271,6 +272,11 @@ function nextInExtension(part: ExtensionPart, code: number): ExtensionPart | und
 
 function isExtensionEnd(code: number): boolean {
   return code === SEMICOLON || code === CR;
+}
+
+/** Framing behind the body serves only to confuse whoever merges trailers (RFC 9110 section 6.5.1). */
+function hasFraming(fields: RawFields): boolean {
+  return fields.has(KIND.contentLength) || fields.has(KIND.transferEncoding);
 }
 
 function lengthUpToEmptyLine(text: string): number | undefined {

@@ -17,14 +17,16 @@ export const UNTIL_CLOSE: BodyFraming = { kind: "until-close" };
 /**
  * Request path. What Content-Length and Transfer-Encoding say of a body (RFC 9112 section 6). Both together,
  * repeated, listed, signed or overflowing lengths, codings in HTTP/1.0 and any that do not end in one single
- * `chunked` are refused: two readers who guess differently are how requests are smuggled. Undefined when
- * neither field is there.
+ * `chunked` are refused: two readers who guess differently are how requests are smuggled. So is a tab around
+ * the value, which RFC 9110 section 5.6.3 allows but not every reader strips. Undefined when neither field is
+ * there.
  */
 export function framingOf(fields: RawFields, isOldVersion: boolean): BodyFraming | HeadFault | undefined {
   const hasLength = fields.has(KIND.contentLength);
   if (!fields.has(KIND.transferEncoding)) return hasLength ? lengthOf(fields) : undefined;
   if (isOldVersion) return FAULT.codingInOldVersion;
   if (hasLength) return FAULT.lengthAndCoding;
+  if (fields.hasTabAround(KIND.transferEncoding)) return FAULT.badCoding;
   return codingOf(fields);
 }
 
@@ -32,7 +34,8 @@ function lengthOf(fields: RawFields): BodyFraming | HeadFault {
   const values = fields.valuesOf(KIND.contentLength);
   if (values.length !== 1) return FAULT.repeatedLength;
   const value = values[0] as string;
-  if (!isAll(value, 0, value.length, DIGIT)) return FAULT.badLength;
+  if (!isAll(value, 0, value.length, DIGIT) || fields.hasTabAround(KIND.contentLength))
+    return FAULT.badLength;
   const digits = value.replace(/^0+(?=.)/, "");
   if (digits.length > LENGTH_DIGITS_MAX) return FAULT.badLength;
   return { kind: "length", length: Number(digits) };

@@ -97,6 +97,21 @@ export class RawFields implements FieldList {
     return values;
   }
 
+  /** Whether a tab stands in the white space around a value of this kind. */
+  hasTabAround(kind: FieldKind): boolean {
+    for (let index = 0; index < this.#count; index++) {
+      if (this.#kinds[index] !== kind) continue;
+      const before = this.#text.slice(this.#position(index, 1), this.#position(index, 2));
+      const valueEnd = this.#position(index, 3);
+      if (
+        before.includes("\t") ||
+        this.#text.slice(valueEnd, this.#text.indexOf("\r", valueEnd)).includes("\t")
+      )
+        return true;
+    }
+    return false;
+  }
+
   value(name: string): string | undefined {
     for (let index = 0; index < this.#count; index++)
       if (this.#isNamed(index, name)) return this.valueAt(index);

@@ -22,6 +22,8 @@ export function responseHead(text: string, method = "GET"): Http1ResponseHead {
 /** An exchange played by the test. */
 export class FakeExchange implements DownstreamReceiver {
   readonly stream: DownstreamStream;
+  /** Good until the next request begins. */
+  readonly request: RequestHead;
   readonly head: { readonly method: string; readonly target: string; readonly lines: string };
   readonly body: string[] = [];
   trailers: FieldList | undefined;
@@ -31,10 +33,13 @@ export class FakeExchange implements DownstreamReceiver {
   failure: ProxyError | undefined;
   /** Called with each portion of the body, while it is valid. */
   onPortion: (bytes: Buffer) => void = () => undefined;
+  /** Called when the request is whole. */
+  onWhole: () => void = () => undefined;
   readonly #begun: (exchange: FakeExchange) => void;
 
   constructor(stream: DownstreamStream, head: RequestHead, begun: (exchange: FakeExchange) => void) {
     this.stream = stream;
+    this.request = head;
     this.head = { method: head.method, target: head.target, lines: head.fields.serialize(0, []) };
     this.#begun = begun;
   }
@@ -51,6 +56,7 @@ export class FakeExchange implements DownstreamReceiver {
   onRequestEnd(trailers: FieldList | undefined): void {
     this.hasEnded = true;
     this.trailers = trailers;
+    this.onWhole();
   }
 
   onRequestPause(): void {
