@@ -52,6 +52,7 @@ export class Neighbour {
 
   #settle(result: ProbeResult): void {
     const { probe, timing, clock, onVerdict } = this.#options;
+    this.#running = undefined;
     const isWarning = result.status === TOO_MANY_REQUESTS;
     if (result.passed || isWarning) this.#credit.pass();
     else this.#credit.fail();
