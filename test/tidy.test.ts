@@ -45,6 +45,7 @@ const MOST_FUNCTION_LINES = 80;
 const TOOLS: Readonly<Record<string, string>> = {
   "@biomejs/biome": "biome",
   "@bufbuild/buf": "buf",
+  "@types/dns-packet": '"dns-packet"',
   "@types/node": '"node"',
   protoc: "protoc",
   "ts-proto": "protoc-gen-ts_proto",

@@ -30,6 +30,16 @@ export function parseHostPort(input: unknown): Parsed<{ readonly host: string; r
   return port.ok ? accept({ host: split.value.host, port: port.value }) : port;
 }
 
+/** Reads the IP address of a name server, with a port (53 without one): 10.0.0.2, 10.0.0.2:8600, ::1, [::1]:8600. */
+export function parseNameServer(input: unknown): Parsed<{ readonly host: string; readonly port: number }> {
+  const expected = "the IP address of a name server, such as 127.0.0.1:8600, 10.0.0.2 or [::1]:53";
+  if (typeof input !== "string") return refuse(expected);
+  if (isIPv4(input) || isIPv6(input)) return accept({ host: input, port: 53 });
+  const parsed = parseHostPort(input);
+  // A name would need a name server to be found.
+  return parsed.ok && (isIPv4(parsed.value.host) || isIPv6(parsed.value.host)) ? parsed : refuse(expected);
+}
+
 /**
  * Reads one form of `bind` and spreads a port range into one address per port. `:port` means all addresses
  * of both families and comes out as host `::`. Port 0 (any free port) is allowed outside a range.

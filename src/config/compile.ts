@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import type { DnsDiscoveryConfig } from "./dns-model.js";
 import type {
   AdminConfig,
   Config,
@@ -8,16 +9,16 @@ import type {
   OutlierDetectionConfig,
   PoolConfig,
   RouteConfig,
-  SocketAddressConfig,
   ServiceCheckConfig,
   ServiceConfig,
+  SocketAddressConfig,
 } from "./model.js";
 import { findAdvertisable, findInboundOnly } from "./pool-use.js";
 import type { ParsedConfig } from "./schema/config.js";
 import { outlierDetectionDefaults } from "./schema/outlier-detection.js";
 
-type ParsedListener = ParsedConfig["listeners"][number];
 type ParsedService = NonNullable<ParsedConfig["service"]>;
+type ParsedListener = ParsedConfig["listeners"][number];
 type ParsedRoute = ParsedListener["routes"][number];
 type ParsedPool = ParsedConfig["pools"][number];
 
@@ -33,8 +34,8 @@ export function compileConfig(parsed: ParsedConfig): Config {
     startDeadlineMs: parsed.startDeadline,
     consul: compileConsul(parsed.consul),
     admin: compileAdmin(parsed.admin),
-    listeners,
     service: parsed.service === undefined ? undefined : compileService(parsed.service, listeners),
+    listeners,
     pools: parsed.pools.map((pool) => compilePool(pool, isInboundOnly(pool.name))),
   });
 }
@@ -102,7 +103,6 @@ function compileGrpc(grpc: {
   };
 }
 
-function compileListener(listener: ParsedListener): ListenerConfig {
 function compileService(service: ParsedService, listeners: readonly ListenerConfig[]): ServiceConfig {
   const { name, port, id, address, tags, meta, weights, check, shutdown } = service;
   return {
@@ -146,6 +146,7 @@ function compileServiceCheck(check: ParsedService["check"]): ServiceCheckConfig 
     : { kind: check.kind, ...shared };
 }
 
+function compileListener(listener: ParsedListener): ListenerConfig {
   return {
     name: listener.name,
     bind: listener.bind,
@@ -206,11 +207,30 @@ function compileDiscovery(discovery: ParsedPool["discovery"]): PoolConfig["disco
       const { datacenter, namespace, partition, filter, ...rest } = discovery;
       return { ...rest, datacenter, namespace, partition, filter };
     }
+    case "dns":
+      return compileDns(discovery);
     case "static":
       return { ...discovery, endpoints: discovery.endpoints.map(({ id, ...rest }) => ({ id, ...rest })) };
     case "file":
       return discovery;
   }
+}
+
+function compileDns(dns: Extract<ParsedPool["discovery"], { readonly type: "dns" }>): DnsDiscoveryConfig {
+  const { type, name, record, port, resolvers, retries, resolve, hold } = dns;
+  return {
+    ...{ type, name, record, port, resolvers, retries, resolve },
+    minTtlMs: dns.minTtl,
+    maxTtlMs: dns.maxTtl,
+    timeoutMs: dns.timeout,
+    hold: {
+      nxMs: hold.nx,
+      timeoutMs: hold.timeout,
+      refusedMs: hold.refused,
+      otherMs: hold.other,
+      obsoleteMs: hold.obsolete,
+    },
+  };
 }
 
 function compileHealthCheck(check: ParsedPool["healthCheck"]): HealthCheckConfig | undefined {

@@ -1,3 +1,5 @@
+import type { DnsDiscoveryConfig } from "./dns-model.js";
+
 /**
  * The configuration as the rest of the program sees it: every default filled in, every duration in
  * milliseconds, every size in bytes, names checked, the whole frozen. `load` produces it; nobody else
@@ -234,7 +236,11 @@ export interface PoolConfig {
 }
 
 /** Where the endpoints of a pool come from. */
-export type DiscoveryConfig = ConsulDiscoveryConfig | StaticDiscoveryConfig | FileDiscoveryConfig;
+export type DiscoveryConfig =
+  | ConsulDiscoveryConfig
+  | DnsDiscoveryConfig
+  | StaticDiscoveryConfig
+  | FileDiscoveryConfig;
 
 /** The instances of a service in Consul. */
 export interface ConsulDiscoveryConfig {

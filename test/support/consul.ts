@@ -16,6 +16,8 @@ export interface ConsulOptions {
    * Without it the agent keeps everything in memory and a restart comes back empty.
    */
   readonly dataDir?: string;
+  /** Whether its DNS interface is opened, on `dnsPort`. */
+  readonly dns?: boolean;
   /** Further agent configuration, merged over what the test needs. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -37,6 +39,8 @@ export interface RunningRegistry {
 export interface RunningConsul extends RunningRegistry {
   /** Process id of the agent that runs now. */
   readonly pid: number;
+  /** Port of its DNS interface; -1 where that is closed. */
+  readonly dnsPort: number;
 }
 
 function isExecutable(path: string): boolean {
@@ -100,7 +104,8 @@ interface Launch {
 export async function startConsul(options: ConsulOptions = {}): Promise<RunningConsul> {
   const binary = consulBinary();
   if (binary === undefined) throw new Error("no Consul found: run .ci/consul");
-  const [http = 0, server = 0, gossip = 0] = await freePorts(3);
+  const [http = 0, server = 0, gossip = 0, names = 0] = await freePorts(4);
+  const dns = options.dns === true ? names : -1;
   const directory = await mkdtemp(join(tmpdir(), "pilotfish-consul-"));
   const config = {
     node_name: options.nodeName ?? "node1",
@@ -109,7 +114,7 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
     client_addr: "127.0.0.1",
     log_level: "err",
     disable_update_check: true,
-    ports: { http, server, serf_lan: gossip, serf_wan: -1, dns: -1, grpc: -1 },
+    ports: { http, server, serf_lan: gossip, serf_wan: -1, dns, grpc: -1 },
     performance: { raft_multiplier: 1 },
     // A test file may open more at once than the default of 200 allows.
     limits: { http_max_conns_per_client: 2000 },
@@ -121,21 +126,23 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
   const mode = options.dataDir === undefined ? ["-dev"] : [];
   const url = `http://127.0.0.1:${http}`;
   const launch = { binary, args: ["agent", ...mode, `-config-file=${file}`], url };
-  return new ConsulProcess(launch, http, directory).ready();
+  return new ConsulProcess(launch, { http, dns }, directory).ready();
 }
 
 class ConsulProcess implements RunningConsul {
   readonly url: string;
   readonly port: number;
+  readonly dnsPort: number;
   readonly #launch: Launch;
   readonly #directory: string;
   readonly #killAtExit = () => this.#child.kill("SIGKILL");
   #child: ChildProcess;
   #output = "";
 
-  constructor(launch: Launch, port: number, directory: string) {
+  constructor(launch: Launch, ports: { readonly http: number; readonly dns: number }, directory: string) {
     this.url = launch.url;
-    this.port = port;
+    this.port = ports.http;
+    this.dnsPort = ports.dns;
     this.#launch = launch;
     this.#directory = directory;
     this.#child = this.#spawn();

@@ -1,6 +1,18 @@
 import { z } from "zod";
-import { parseHostPort } from "../address.js";
-import { choice, filePath, integer, list, scalar, strictMap, text } from "./field.js";
+import { parseHostPort, parseNameServer } from "../address.js";
+import {
+  choice,
+  duration,
+  durationOrForever,
+  filePath,
+  integer,
+  isAbove,
+  isAnyMap,
+  list,
+  scalar,
+  strictMap,
+  text,
+} from "./field.js";
 
 const tag = text("A tag.", "a tag", /^.{1,255}$/);
 
@@ -47,6 +59,59 @@ const consulSchema = strictMap({
   resolve,
 });
 
+/** Labels of 1 to 63 characters, 253 in all, a dot at the end or none. */
+const dnsName =
+  /^(?=.{1,254}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?$/;
+
+const dnsHoldSchema = strictMap({
+  nx: durationOrForever("The name or its records do not exist.").prefault("30s"),
+  timeout: durationOrForever("No name server answers.").prefault("forever"),
+  refused: durationOrForever("The name servers refuse to answer.").prefault("forever"),
+  other: durationOrForever("SERVFAIL and every other failure.").prefault("forever"),
+  obsolete: duration("An endpoint is missing in a good answer: it stays for this long.").prefault("0s"),
+})
+  .prefault({})
+  .describe("How long after the last good answer its endpoints take work, by what comes instead (HAProxy).");
+
+const dnsSchema = strictMap({
+  type: z.literal("dns").describe("Ask name servers for SRV or address records."),
+  name: text("Full name to ask for.", "a DNS name, such as web.service.consul", dnsName),
+  record: choice("SRV records, or A and AAAA records and the port given here.", ["srv", "a"]).prefault("srv"),
+  port: integer("Port of every address; for record a alone.", { min: 1, max: 65_535 }).optional(),
+  resolvers: list(
+    scalar("IP address of a name server, with its port where that is not 53.", parseNameServer, {
+      type: "string",
+    }),
+  )
+    .min(1, "at least one name server")
+    .max(8, "at most 8 name servers")
+    .optional()
+    .describe("Name servers, asked in turn; those of the system when left out."),
+  minTtl: duration("An answer is believed for at least this long.", { min: "100ms" }).prefault("1s"),
+  maxTtl: duration("An answer is believed for at most this long.", { min: "100ms" }).prefault("5m"),
+  hold: dnsHoldSchema,
+  timeout: duration("For one attempt with one name server.", { min: "10ms" }).prefault("1s"),
+  retries: integer("Attempts after the first, each with the next name server.", { min: 0, max: 20 }).prefault(
+    3,
+  ),
+  resolve,
+})
+  .refine((dns) => dns.record !== "a" || dns.port !== undefined, {
+    path: ["port"],
+    error: "the port, which address records do not tell",
+    when: isAnyMap,
+  })
+  .refine((dns) => dns.record !== "srv" || dns.port === undefined, {
+    path: ["port"],
+    error: "no port: SRV records tell it",
+    when: isAnyMap,
+  })
+  .refine((dns) => !isAbove(dns.minTtl, dns.maxTtl), {
+    path: ["maxTtl"],
+    error: "at least minTtl",
+    when: isAnyMap,
+  });
+
 const staticSchema = strictMap({
   type: z.literal("static").describe("The endpoints stand here."),
   endpoints: list(endpointSchema).describe("host:port, or { address, id, weight, tags, meta }."),
@@ -61,5 +126,7 @@ const fileSchema = strictMap({
 
 /** `discovery`: where the endpoints of a pool come from. */
 export const discoverySchema = z
-  .discriminatedUnion("type", [consulSchema, staticSchema, fileSchema], { error: "a map with type" })
+  .discriminatedUnion("type", [consulSchema, dnsSchema, staticSchema, fileSchema], {
+    error: "a map with type",
+  })
   .describe("Where the endpoints come from.");

@@ -67,6 +67,21 @@ export function duration(doc: string, limits: { readonly min?: string } = {}) {
   });
 }
 
+/** A duration in milliseconds, or undefined for `forever`. */
+export function durationOrForever(doc: string) {
+  const parse = (input: unknown): Parsed<number | undefined> => {
+    if (input === "forever") return accept(undefined);
+    const parsed = parseDuration(input);
+    return parsed.ok ? parsed : refuse(`${parsed.expected}, or forever`, ["forever"]);
+  };
+  return scalar(`${doc} Unit: ms, s, m or h; or forever.`, parse, {
+    type: ["string", "integer"],
+    pattern: `^(0|\\d+(ms|s|m|h)|forever)$|${SUBSTITUTED}`,
+    minimum: 0,
+    maximum: 0,
+  });
+}
+
 /** A size in bytes; limits are inclusive. */
 export function size(doc: string, limits: { readonly min: string; readonly max: string }) {
   const minBytes = mustParse(parseSize(limits.min));

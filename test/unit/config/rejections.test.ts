@@ -33,6 +33,7 @@ const BASE = {
       balance: { algorithm: "random" },
     },
     { name: "file", discovery: { type: "file", path: "e.yaml" } },
+    { name: "names", discovery: { type: "dns", name: "web.test", record: "a", port: 80 } },
   ],
 };
 
@@ -40,6 +41,7 @@ const DURATION = "a duration with its unit";
 const L = ["listeners", 0] as const;
 const R = [...L, "routes", 0] as const;
 const P = ["pools", 0] as const;
+const N = ["pools", 3, "discovery"] as const;
 const G = ["admin", "grpc"] as const;
 const C = ["consul"] as const;
 const S = ["service"] as const;
@@ -152,7 +154,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...L, "limits", "maxHeadBytes"], "2MiB", "a size from 1KiB to 1MiB"],
   [[...L, "limits", "maxHeadBytes"], 1023, "a size from 1KiB to 1MiB"],
   [[...L, "limits", "maxHeaders"], 1.5, "from 1 to 10000"],
-  [[...L, "pool"], "wbe", "expected the name of a pool (web, fixed, file); did you mean web?"],
+  [[...L, "pool"], "wbe", "expected the name of a pool (web, fixed, file, names); did you mean web?"],
   [[...L, "pool"], 1, 'in quotes: "1"'],
   [[...L, "routes"], {}, "found a map, expected a list"],
   [[...R, "match", "host"], "api:80", "a host without a port: api"],
@@ -177,8 +179,8 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [["pools"], {}, "found a map, expected a list"],
   [["pools", 2, "name"], undefined, "missing, expected a name"],
   [[...P, "discovery"], undefined, "missing, expected a map with type"],
-  [[...P, "discovery", "type"], undefined, "missing, expected consul, static or file"],
-  [[...P, "discovery", "type"], "consl", "expected consul, static or file; did you mean consul?"],
+  [[...P, "discovery", "type"], undefined, "missing, expected consul, dns, static or file"],
+  [[...P, "discovery", "type"], "consl", "expected consul, dns, static or file; did you mean consul?"],
   [[...P, "discovery", "service"], undefined, "missing, expected the name of a service"],
   [[...P, "discovery", "service"], "a/b", "the name of a service"],
   [[...P, "discovery", "tags"], "v2", "expected a list"],
@@ -199,6 +201,23 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [["pools", 1, "discovery", "endpoints", 1, "tags", 0], "", "a tag"],
   [["pools", 1, "discovery", "endpoints", 1, "meta"], { a: [] }, "expected text"],
   [["pools", 2, "discovery", "path"], undefined, "missing, expected the path of a file"],
+  [[...N, "name"], "a..b", "expected a DNS name, such as web.service.consul"],
+  [[...N, "record"], "aaaa", "expected srv or a"],
+  [[...N, "port"], undefined, "missing, expected the port, which address records do not tell"],
+  [[...N, "port"], 65_536, "from 1 to 65535"],
+  [[...N, "resolvers"], [], "expected at least one name server"],
+  [[...N, "resolvers"], Array(9).fill("::1"), "expected at most 8 name servers"],
+  [[...N, "resolvers", 0], "ns.test:53", "expected the IP address of a name server"],
+  [[...N, "minTtl"], "99ms", "expected at least 100ms"],
+  [[...N, "maxTtl"], "500ms", "expected at least minTtl"],
+  [[...N, "hold", "nx"], "for ever", "or forever; did you mean forever?"],
+  [[...N, "hold", "timeout"], 3, "such as 3s or 3ms, or forever"],
+  [[...N, "hold", "refused"], "600h", "at most 596h, or forever"],
+  [[...N, "hold", "other"], "x", "or 1h, or forever"],
+  [[...N, "hold", "obsolete"], "forever", DURATION],
+  [[...N, "timeout"], "9ms", "expected at least 10ms"],
+  [[...N, "retries"], 21, "from 0 to 20"],
+  [[...N, "resolve"], "some", "expected all or one"],
   [[...P, "balance"], "leastcon", "expected leastconn, roundrobin or random; did you mean leastconn?"],
   [[...P, "balance", "algorithm"], "fastest", "expected leastconn, roundrobin or random"],
   [[...P, "balance", "idle"], "x", "expected weighted or haproxy"],
@@ -299,9 +318,8 @@ function starred(path: Path): string {
 /** The place in the base where a starred field has the right kind of map around it. */
 function concrete(field: string): Path {
   const first: Path = field === "" ? [] : field.split(".").map((step) => (step === "*" ? 0 : step));
-  return field.includes("endpoints")
-    ? first.map((step, index) => (typeof step === "number" ? 1 : index < 0 ? 0 : step))
-    : first;
+  const pool = field.includes("discovery.endpoints") ? 1 : field.includes("discovery.hold") ? 3 : 0;
+  return first.map((step) => (step === 0 ? pool : step));
 }
 
 /** Every field the JSON schema names, apart from `defaults`, whose fields are those of listeners and pools. */

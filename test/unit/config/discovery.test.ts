@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { configJsonSchema } from "../../../src/config/json-schema.js";
+import { parseConfig } from "../../../src/config/load.js";
+import type { DiscoveryConfig } from "../../../src/config/model.js";
+
+function parse(discovery: object) {
+  return parseConfig(
+    JSON.stringify({
+      listeners: [{ name: "front", bind: ":1", pool: "web" }],
+      pools: [{ name: "web", discovery }],
+    }),
+    { file: "f", env: {} },
+  );
+}
+
+function read(discovery: object): DiscoveryConfig | undefined {
+  const result = parse(discovery);
+  expect(result.ok ? [] : result.problems).toEqual([]);
+  return result.ok ? result.config.pools[0]?.discovery : undefined;
+}
+
+function problemsOf(discovery: object): readonly string[] {
+  const result = parse(discovery);
+  return result.ok ? [] : result.problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+describe("discovery by dns", () => {
+  it("has a default for everything but the name", () => {
+    expect(read({ type: "dns", name: "_web._tcp.test." })).toEqual({
+      type: "dns",
+      name: "_web._tcp.test.",
+      record: "srv",
+      port: undefined,
+      resolvers: undefined,
+      minTtlMs: 1_000,
+      maxTtlMs: 300_000,
+      hold: {
+        nxMs: 30_000,
+        timeoutMs: undefined,
+        refusedMs: undefined,
+        otherMs: undefined,
+        obsoleteMs: 0,
+      },
+      timeoutMs: 1_000,
+      retries: 3,
+      resolve: "all",
+    });
+  });
+
+  it("takes every field", () => {
+    expect(
+      read({
+        type: "dns",
+        name: "web.service.consul",
+        record: "a",
+        port: "8080",
+        resolvers: ["127.0.0.1:8600", "10.0.0.2", "::1", "[::1]:8600"],
+        minTtl: "500ms",
+        maxTtl: "1m",
+        hold: { nx: "forever", timeout: "1m", refused: "0s", other: "2m", obsolete: "5s" },
+        timeout: "200ms",
+        retries: 0,
+        resolve: "one",
+      }),
+    ).toEqual({
+      type: "dns",
+      name: "web.service.consul",
+      record: "a",
+      port: 8080,
+      resolvers: [
+        { host: "127.0.0.1", port: 8600 },
+        { host: "10.0.0.2", port: 53 },
+        { host: "::1", port: 53 },
+        { host: "::1", port: 8600 },
+      ],
+      minTtlMs: 500,
+      maxTtlMs: 60_000,
+      hold: { nxMs: undefined, timeoutMs: 60_000, refusedMs: 0, otherMs: 120_000, obsoleteMs: 5_000 },
+      timeoutMs: 200,
+      retries: 0,
+      resolve: "one",
+    });
+  });
+
+  it.each([
+    [{ name: undefined }, "name: missing, expected a DNS name"],
+    [{ name: "a b" }, "expected a DNS name"],
+    [{ name: `${"a".repeat(64)}.test` }, "expected a DNS name"],
+    [{ name: `${"a.".repeat(127)}a` }, "expected a DNS name"],
+    [{ record: "a" }, "port: missing, expected the port, which address records do not tell"],
+    [{ port: 80 }, "port: found 80, expected no port: SRV records tell it"],
+    [{ resolvers: ["10.0.0.1:0"] }, "the IP address of a name server"],
+    [{ resolvers: [53] }, "the IP address of a name server"],
+    [{ hold: { nx: "never" } }, 'hold.nx: found "never", expected a duration with its unit'],
+    [{ hold: { valid: "10s" } }, "hold.valid: unknown key"],
+  ])("refuses %j", (change, message) => {
+    const problems = problemsOf({ type: "dns", name: "web.test", ...change });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(message);
+  });
+});
+
+describe("the JSON schema of discovery", () => {
+  const validator = z.fromJSONSchema(configJsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
+  const isValid = (discovery: object) =>
+    validator.safeParse({
+      listeners: [{ name: "front", bind: ":1", pool: "web" }],
+      pools: [{ name: "web", discovery }],
+    }).success;
+
+  it.each([
+    [{ type: "dns", name: "web.test", resolvers: ["::1"], hold: { nx: "forever", timeout: "5s" } }, true],
+    [{ type: "dns", name: "web.test", record: "a", port: 80 }, true],
+    [{ type: "dns" }, false],
+    [{ type: "dns", name: "web.test", hold: { nx: "never" } }, false],
+    [{ type: "dns", name: "web.test", ttl: "5s" }, false],
+  ])("says of %j: %j", (discovery, expected) => {
+    expect(isValid(discovery)).toBe(expected);
+  });
+});
