@@ -90,8 +90,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   /** Whether the exchange was told of the body's end. */
   #isBodyTold = false;
   #isDraining = false;
-  /** When the last exchange ended. */
-  #usedMs = Number.NEGATIVE_INFINITY;
+  /** When the last exchange ended; when the connection came, before the first. */
+  #usedMs: number;
   #hasClientEnded = false;
   /** Whether the client has yet to take what was written. */
   #isStalled = false;
@@ -123,7 +123,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
       localAuthority: localAuthorityOf(connection),
     };
     this.#deadline = new Deadline(clock, () => this.#tooSlow());
-    this.#deadline.set(options.timeouts.httpRequestMs, clock.nowMs());
+    this.#usedMs = clock.nowMs();
+    this.#deadline.set(options.timeouts.httpRequestMs, this.#usedMs);
     connection.handler = this;
     connection.resume();
   }
@@ -131,7 +132,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   // ---------------------------------------------------------------- the session
 
   /**
-   * What was used just now stays a moment for a request that may be under way, which is answered with
+   * What came or was used just now stays a moment for a request that may be under way, which is answered with
    * `Connection: close`; a client cannot know that a request it sends into a closing connection was not served.
    */
   drain(): void {

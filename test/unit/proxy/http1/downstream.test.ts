@@ -341,10 +341,11 @@ describe("limits", () => {
 });
 
 describe("the end of a session", () => {
-  it("closes an idle connection at once when it drains, a busy one after its response", () => {
-    const idle = new DownstreamScene();
-    idle.downstream.drain();
-    expect(idle.connection.hasEnded).toBe(true);
+  it("closes a quiet connection at once when it drains, a busy one after its response", () => {
+    const quiet = new DownstreamScene();
+    quiet.clock.advance(1_000);
+    quiet.downstream.drain();
+    expect(quiet.connection.hasEnded).toBe(true);
     const busy = new DownstreamScene();
     busy.connection.receive(GET);
     busy.downstream.drain();
@@ -352,6 +353,35 @@ describe("the end of a session", () => {
     busy.exchange().answer(OK, "ok");
     expect(busy.connection.sent).toContain("\r\nconnection: close\r\n");
     expect(busy.connection.hasEnded).toBe(true);
+  });
+
+  it("answers what was under way on a connection that came or was used within a second of a drain", () => {
+    const fresh = new DownstreamScene();
+    fresh.clock.advance(999);
+    fresh.downstream.drain();
+    const used = new DownstreamScene();
+    used.clock.advance(5_000);
+    used.connection.receive(GET);
+    used.exchange().answer(OK, "ok");
+    used.clock.advance(999);
+    used.downstream.drain();
+    for (const scene of [fresh, used]) {
+      expect(scene.connection.hasEnded).toBe(false);
+      scene.connection.receive(GET);
+      scene.exchange(scene.exchanges.length - 1).answer(OK, "ok");
+      expect(scene.connection.sent).toContain("\r\nconnection: close\r\n");
+      expect(scene.connection.hasEnded).toBe(true);
+    }
+  });
+
+  it("closes within a second what came just before a drain and asks for nothing", () => {
+    const late = new DownstreamScene();
+    late.clock.advance(400);
+    late.downstream.drain();
+    late.clock.advance(599);
+    expect(late.connection.closed).toBe(false);
+    late.clock.advance(1);
+    expect(late.connection.closed).toBe(true);
   });
 
   it("tells the exchange and the listener once when the client vanishes, and leaves no timer", () => {
