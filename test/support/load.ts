@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly port: number;
   /** Requests open at any time, each on a keep-alive connection. */
   readonly open: number;
+  /** Whether every request has a connection of its own instead. Default false. */
+  readonly isFresh?: boolean;
   /** Ends by itself after so many; without it only when stopped. */
   readonly total?: number;
   /** Default: GET only. */
@@ -48,7 +50,7 @@ export class Load {
   constructor(name: string, options: LoadOptions) {
     this.#options = options;
     this.#prefix = name;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: options.open });
+    this.#agent = new Agent({ keepAlive: options.isFresh !== true, maxSockets: options.open });
     this.#lanes = Promise.all(Array.from({ length: options.open }, () => this.#lane()));
   }
 

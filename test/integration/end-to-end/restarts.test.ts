@@ -113,6 +113,21 @@ describe.skipIf(isConsulMissing())("a sidecar that is told to stop", () => {
     show("stop under load", { "ms until its end": tookMs.toFixed(0), lost: lost.length });
   }, 30_000);
 
+  it("answers everyone it let in, also those who bring a new connection for each request", async () => {
+    const { sidecar } = await scene({ grace: "0s", deadline: "10s" });
+    const load = stage.load("fresh", { port: sidecar.port(), open: 16, isFresh: true });
+    await load.more(300);
+    sidecar.signal("SIGTERM");
+    expect(await sidecar.end(10_000)).toBe(0);
+    const report = await load.stop();
+    // The system resets what it had queued for a listening socket that closes: such a request was never read.
+    const lost = report.failed.filter(({ problem }) => !/ECONNREFUSED|ECONNRESET/.test(problem));
+    expect(lost).toEqual([]);
+    const reset = report.failed.filter(({ problem }) => problem.includes("ECONNRESET"));
+    show("stop under new connections", { "reset by the system": reset.length });
+    expect(reset.length).toBeLessThanOrEqual(16);
+  });
+
   it("cuts what is still open at the deadline and ends with 0 all the same", async () => {
     const { sidecar } = await scene({ grace: "0s", deadline: "500ms" });
     const hanging = ask(sidecar.port(), "/hang").then(
