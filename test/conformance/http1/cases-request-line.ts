@@ -9,6 +9,13 @@ export const REFUSED_REQUEST_LINES: readonly RefusedCase[] = [
   refused("RFC 9112 2.2", "bare LFs end everything", 400, "GET / HTTP/1.1\nHost: a.example\n\n"),
   refused("RFC 9112 2.2", "a bare CR inside the request line", 400, line("GET /\r HTTP/1.1")),
   refused("RFC 9112 2.2", "a bare CR behind the version", 400, line("GET / HTTP/1.1\r")),
+  refused("RFC 9112 2.2", "a bare CR for the end of the request line", 400, `GET / HTTP/1.1\rX${HOST}\r\n`),
+  refused(
+    "RFC 9112 2.2",
+    "a bare LF behind a letter behind the version",
+    400,
+    `GET / HTTP/1.1x\n${HOST}\r\n`,
+  ),
   refused("RFC 9112 2.2", "three empty lines before the request", 400, `\r\n\r\n\r\n${get()}`),
   refused("RFC 9112 2.2", "a bare LF before the request", 400, `\n${get()}`),
   refused("RFC 9112 2.2", "a bare CR before the request", 400, `\r${get()}`),

@@ -1,0 +1,75 @@
+/**
+ * Breaks one rule of the engine at a time, in a copy, and runs the tables of raw cases over it: a rule that can
+ * be broken without a case failing is not proven. On demand:
+ *
+ *   node test/conformance/http1/mutate.mjs [part of a file name]
+ *
+ * Prints each mutation with what became of it; exit code 1 when one survived or no longer applies.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MUTATIONS } from "./mutations.mjs";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const copy = mkdtempSync(join(tmpdir(), "pilotfish-mutate-"));
+const only = process.argv[2] ?? "";
+
+function runCases() {
+  const suites = ["requests", "responses", "upgrade", "bodies"].map(
+    (name) => `test/conformance/http1/${name}.test.ts`,
+  );
+  const { status } = spawnSync(
+    process.execPath,
+    [
+      join(root, "node_modules/vitest/vitest.mjs"),
+      "run",
+      "--config",
+      "test/vitest.config.ts",
+      "--bail=1",
+      "--testTimeout=4000",
+      "--testNamePattern",
+      "^(?!.*data-events)(?!.*hold)",
+      ...suites,
+    ],
+    { cwd: copy, stdio: "ignore" },
+  );
+  return status === 0;
+}
+
+try {
+  for (const part of ["src", "test", "package.json", "tsconfig.json"]) {
+    cpSync(join(root, part), join(copy, part), { recursive: true });
+  }
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+  if (!runCases()) throw new Error("the cases fail without any mutation");
+  let survived = 0;
+  let killed = 0;
+  for (const [file, from, to] of MUTATIONS) {
+    if (!file.includes(only)) continue;
+    const path = join(copy, "src/proxy/http1", file);
+    const text = readFileSync(path, "utf8");
+    const found = text.split(from).length - 1;
+    const name = `${file}: ${from.replace(/\s+/g, " ").slice(0, 90)} -> ${to.replace(/\s+/g, " ").slice(0, 60) || "(nothing)"}`;
+    if (found !== 1) {
+      survived++;
+      console.log(`STALE    ${name} (found ${found} times)`);
+      continue;
+    }
+    writeFileSync(
+      path,
+      text.replace(from, () => to),
+    );
+    const passed = runCases();
+    writeFileSync(path, text);
+    if (passed) survived++;
+    else killed++;
+    console.log(`${passed ? "SURVIVED" : "killed  "} ${name}`);
+  }
+  console.log(`${killed} killed, ${survived} survived or stale`);
+  process.exitCode = survived === 0 ? 0 : 1;
+} finally {
+  rmSync(copy, { recursive: true, force: true });
+}

@@ -1,0 +1,148 @@
+import { describe, expect, it } from "vitest";
+import type { RouteConfig, RouteMatchConfig } from "../../../src/config/model.js";
+import { Router } from "../../../src/proxy/router.js";
+import type { UpstreamService } from "../../../src/proxy/upstream-service.js";
+
+const NO_MATCH: RouteMatchConfig = {
+  host: undefined,
+  path: undefined,
+  pathPrefix: undefined,
+  method: undefined,
+  headers: [],
+};
+
+function route(
+  match: Partial<RouteMatchConfig>,
+  ...pools: readonly (string | [string, number])[]
+): RouteConfig {
+  return {
+    match: { ...NO_MATCH, ...match },
+    pools: pools.map((pool) =>
+      typeof pool === "string" ? { pool, weight: 1 } : { pool: pool[0], weight: pool[1] },
+    ),
+    timeouts: { requestTotalMs: undefined, serverMs: undefined },
+    retries: { max: undefined },
+  };
+}
+
+function service(name: string): UpstreamService {
+  const found = { pool: { name }, timeouts: { requestTotalMs: 1, serverMs: 2 }, retries: { max: 3 } };
+  return found as unknown as UpstreamService;
+}
+
+interface Asked {
+  readonly target?: string;
+  readonly host?: string;
+  readonly method?: string;
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+function poolOf(
+  routes: readonly RouteConfig[],
+  asked: Asked,
+  fallback?: string,
+  random = 0,
+): string | undefined {
+  const router = new Router(routes, fallback, service, () => random);
+  const head = {
+    method: asked.method ?? "GET",
+    authority: asked.host ?? "a.example",
+    target: asked.target ?? "/",
+    value: (name: string) => asked.fields?.[name],
+  };
+  return router.route(head)?.service.pool.name;
+}
+
+describe("a route", () => {
+  it.each([
+    ["a.example", "a.example", true],
+    ["a.example", "A.Example:8080", true],
+    ["a.example", "a.example.", true],
+    ["a.example", "b.example", false],
+    ["a.example", "x.a.example", false],
+    ["*.example", "a.example", true],
+    ["*.example", "b.a.example:80", true],
+    ["*.example", "example", false],
+    ["*.example", ".example", false],
+    ["*.example", "notexample", false],
+    ["[::1]", "[::1]:80", true],
+    ["[::1]", "[::1]", true],
+  ])("of host %s takes %s: %s", (host, asked, isTaken) => {
+    expect(poolOf([route({ host }, "web")], { host: asked })).toBe(isTaken ? "web" : undefined);
+  });
+
+  it.each([
+    ["/v1", "/v1", true],
+    ["/v1", "/v1/", true],
+    ["/v1", "/v1/x?y", true],
+    ["/v1", "/v1?y", true],
+    ["/v1", "/v10", false],
+    ["/v1", "/V1", false],
+    ["/v1", "/", false],
+    ["/v1/", "/v1/x", true],
+    ["/v1/", "/v1", false],
+    ["/", "/anything", true],
+  ])("of path prefix %s takes %s: %s", (pathPrefix, target, isTaken) => {
+    expect(poolOf([route({ pathPrefix }, "web")], { target })).toBe(isTaken ? "web" : undefined);
+  });
+
+  it.each([
+    ["/x", true],
+    ["/x?y=/z", true],
+    ["/x/", false],
+    ["/X", false],
+  ])("of path /x takes %s: %s", (target, isTaken) => {
+    expect(poolOf([route({ path: "/x" }, "web")], { target })).toBe(isTaken ? "web" : undefined);
+  });
+
+  it("looks at method and fields exactly, all of them", () => {
+    const routes = [
+      route(
+        {
+          method: "POST",
+          headers: [
+            { name: "x-a", value: "1" },
+            { name: "x-b", value: "2" },
+          ],
+        },
+        "web",
+      ),
+    ];
+    const fields = { "x-a": "1", "x-b": "2" };
+    expect(poolOf(routes, { method: "POST", fields })).toBe("web");
+    expect(poolOf(routes, { method: "post", fields })).toBeUndefined();
+    expect(poolOf(routes, { method: "POST", fields: { ...fields, "x-b": "3" } })).toBeUndefined();
+    expect(poolOf(routes, { method: "POST", fields: { "x-a": "1" } })).toBeUndefined();
+  });
+
+  it("shares its traffic by weight", () => {
+    const routes = [route({}, ["a", 90], ["b", 0], ["c", 10])];
+    expect([0, 0.89, 0.9, 0.999].map((random) => poolOf(routes, {}, undefined, random))).toEqual([
+      "a",
+      "a",
+      "c",
+      "c",
+    ]);
+  });
+});
+
+describe("a router", () => {
+  it("takes the first route that matches, else the listener's pool, else none", () => {
+    const routes = [route({ pathPrefix: "/a" }, "first"), route({ pathPrefix: "/a/b" }, "second")];
+    expect(poolOf(routes, { target: "/a/b" }, "own")).toBe("first");
+    expect(poolOf(routes, { target: "/c" }, "own")).toBe("own");
+    expect(poolOf(routes, { target: "/c" })).toBeUndefined();
+    expect(poolOf([], {}, "own")).toBe("own");
+  });
+
+  it("lets a route change what the pool says of time and tries", () => {
+    const changed = {
+      ...route({}, "web"),
+      timeouts: { requestTotalMs: 10, serverMs: undefined },
+      retries: { max: 0 },
+    };
+    const router = new Router([changed], undefined, service, () => 0);
+    const head = { method: "GET", authority: "a", target: "/", value: () => undefined };
+    expect(router.route(head)).toMatchObject({ requestTotalMs: 10, serverMs: 2, retriesMax: 0 });
+  });
+});
