@@ -20,6 +20,7 @@ function setUp(discovery: Partial<ConsulDiscoveryConfig> = {}, config: Partial<C
       requests.push(request);
       return new Promise<ConsulAnswer>((resolve) => (answer = resolve));
     },
+    tokenChanges: () => 0,
     close: () => (closed += 1),
   };
   const deps = { clock, random: () => 0, resolver, log };
