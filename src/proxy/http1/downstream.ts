@@ -15,19 +15,13 @@ import type {
   SwitchedConnection,
 } from "../message.js";
 import { BodyDecoder, type BodySink } from "./body-decoder.js";
-import { FAULT, type HeadFault, isFault } from "./head-fault.js";
+import { ConnectedClient } from "./connected-client.js";
+import { type HeadFault, isFault } from "./head-fault.js";
+import { HeadReader, type HeadReading } from "./head-reader.js";
+import { MessageWriter } from "./message-writer.js";
 import { RawFields } from "./raw-fields.js";
 import { type Http1RequestHead, parseRequestHead } from "./request-head.js";
-import { classOf, hasBareLf, TOKEN } from "./syntax.js";
-import {
-  CHUNK_END,
-  chunkStart,
-  informationalHeadText,
-  lastChunk,
-  replyText,
-  responseHeadText,
-  switchingHeadText,
-} from "./writer.js";
+import { informationalHeadText, replyText, responseHeadText, switchingHeadText } from "./writer.js";
 
 /** What a connection needs of its listener. */
 export interface DownstreamOptions {
@@ -47,10 +41,6 @@ export type ExchangeStart = (DownstreamReceiver & { start(nowMs: number): void }
 
 /** From this many bytes on, a client that sends ahead of its turn is not read any further. */
 const READ_AHEAD_BYTES_MAX = 16 * 1024;
-/** Body portions up to this size wait for `flush`, to share a write. */
-const HELD_BYTES_MAX = 4 * 1024;
-/** Empty lines before a request that are passed over (RFC 9112 section 2.2). */
-const EMPTY_LINE_BYTES_MAX = 4;
 /** A connection used this recently may have its next request on the way when its listener closes. */
 const RECENT_USE_MS = 1_000;
 /** After a final reply: how long and how much a client may still send before it is cut. */
@@ -79,13 +69,14 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   readonly #deadline: Deadline;
   readonly #fields = new RawFields();
   readonly #decoder = new BodyDecoder();
+  readonly #reader: HeadReader;
+  readonly #writer: MessageWriter;
   #state: State = "idle";
   #head: Http1RequestHead | undefined;
   #receiver: DownstreamReceiver | undefined;
   /** Bytes that were read and not used; in the shared buffer only while `onData` runs. */
   #rest: Buffer | undefined;
   #isPumping = false;
-  #emptyLineBytes = 0;
   #wantsBody = false;
   /** Whether the exchange was told of the body's end. */
   #isBodyTold = false;
@@ -97,8 +88,6 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   #isStalled = false;
   /** When the first byte of the present head came. */
   #startedMs = 0;
-  #held = "";
-  #isChunked = false;
   #isAnswered = false;
   #closesAfter = false;
   #isAbandoned = false;
@@ -116,12 +105,9 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     this.#record = new AccessRecord("http", options.listener);
     this.#record.clientAddress = connection.remoteAddress;
     this.#record.clientPort = connection.remotePort;
-    this.client = {
-      remoteAddress: connection.remoteAddress,
-      isTrusted: options.isTrusted(connection.remoteAddress),
-      scheme: "http",
-      localAuthority: localAuthorityOf(connection),
-    };
+    this.client = new ConnectedClient(connection, options.isTrusted(connection.remoteAddress));
+    this.#reader = new HeadReader(options.limits.maxHeadBytes);
+    this.#writer = new MessageWriter(connection);
     this.#deadline = new Deadline(clock, () => this.#tooSlow());
     this.#usedMs = clock.nowMs();
     this.#deadline.set(options.timeouts.httpRequestMs, this.#usedMs);
@@ -198,52 +184,29 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   /** Whether it got any further. */
   #readHead(bytes: Buffer): boolean {
-    const start = this.#passEmptyLines(bytes);
-    if (start < 0) return false;
-    const end = bytes.indexOf("\r\n\r\n", start, "latin1");
-    const { maxHeadBytes, maxHeaders } = this.#options.limits;
-    if (end < 0 || end + 4 - start > maxHeadBytes) {
-      this.#awaitHead(bytes, start);
-      return false;
+    const reading: HeadReading = this.#reader.read(bytes);
+    switch (reading.kind) {
+      case "part":
+        this.#keepRest(bytes, reading.start);
+        if (this.#rest !== undefined) this.#awaitRequest();
+        return false;
+      case "fault":
+        this.#rest = undefined;
+        this.#beginRecord(bytes.length, bytes.length);
+        this.#refuse(reading.fault, reading.text);
+        return false;
+      case "whole":
+        this.#keepRest(bytes, reading.end);
+        this.#beginRecord(bytes.length - reading.start, reading.end - reading.start);
+        this.#takeHead(reading.text);
+        return true;
     }
-    const text = bytes.toString("latin1", start, end + 4);
-    this.#emptyLineBytes = 0;
-    this.#keepRest(bytes, end + 4);
-    this.#beginRecord(bytes.length - start, end + 4 - start);
-    const head = parseRequestHead(text, this.#fields, maxHeaders);
+  }
+
+  #takeHead(text: string): void {
+    const head = parseRequestHead(text, this.#fields, this.#options.limits.maxHeaders);
     if (isFault(head)) this.#refuse(head, text);
     else this.#begin(head);
-    return true;
-  }
-
-  /** Answers where the head begins; -1 when nothing but empty lines came. */
-  #passEmptyLines(bytes: Buffer): number {
-    let at = 0;
-    while (this.#emptyLineBytes < EMPTY_LINE_BYTES_MAX && bytes[at] === 0x0d && bytes[at + 1] === 0x0a) {
-      at += 2;
-      this.#emptyLineBytes += 2;
-    }
-    if (at > 0) this.#keepRest(bytes, at);
-    return at === bytes.length ? -1 : at;
-  }
-
-  /** The head is not whole: refuses what cannot become one, and waits for the rest otherwise. */
-  #awaitHead(bytes: Buffer, start: number): void {
-    const { maxHeadBytes } = this.#options.limits;
-    const text = bytes.toString("latin1", start, Math.min(bytes.length, start + maxHeadBytes));
-    const isTooLong = bytes.length - start >= maxHeadBytes;
-    const limitFault = text.includes("\r\n") ? FAULT.headTooLarge : FAULT.targetTooLong;
-    // Not one byte of what begins so can be a request; half an empty line may still become a whole one.
-    const isNoMethod = text !== "\r" && (classOf(text.charCodeAt(0)) & TOKEN) === 0;
-    const laterFault = hasBareLf(text) ? FAULT.bareLf : isTooLong ? limitFault : undefined;
-    const fault = isNoMethod ? FAULT.badMethod : laterFault;
-    if (fault !== undefined) {
-      this.#rest = undefined;
-      this.#beginRecord(bytes.length, bytes.length);
-      this.#refuse(fault, text);
-      return;
-    }
-    this.#awaitRequest();
   }
 
   #beginRecord(bytesAtHand: number, headBytes: number): void {
@@ -404,34 +367,24 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     const isOld = request.version === "HTTP/1.0";
     const isUnsized = head.body.kind === "chunked" || head.body.kind === "until-close";
     this.#isAnswered = true;
-    this.#isChunked = isUnsized && !isOld;
+    const isChunked = isUnsized && !isOld;
     // A request that is not whole leaves bytes behind that are no next request.
     if (this.#mustClose() || (isUnsized && isOld) || !this.#decoder.isDone) this.#closesAfter = true;
     const connection = this.#closesAfter ? "close" : isOld ? "keep-alive" : undefined;
-    this.#held = responseHeadText(head, { isChunked: this.#isChunked, connection });
+    this.#writer.begin(responseHeadText(head, { isChunked, connection }), isChunked);
   }
 
   sendBody(bytes: Buffer): boolean {
-    const before = this.#isChunked ? this.#held + chunkStart(bytes.length) : this.#held;
-    const after = this.#isChunked ? CHUNK_END : "";
-    if (bytes.length <= HELD_BYTES_MAX && before.length <= HELD_BYTES_MAX) {
-      this.#held = before + bytes.toString("latin1") + after;
-      return true;
-    }
-    this.#held = "";
-    return this.#wrote(this.#connection.writeText(before, bytes, after));
+    return this.#wrote(this.#writer.body(bytes));
   }
 
   sendEnd(trailers: FieldList | undefined): void {
-    if (this.#isChunked) this.#held += lastChunk(this.#head?.takesTrailers ? trailers : undefined, []);
+    this.#writer.end(this.#head?.takesTrailers ? trailers : undefined, []);
     this.flush();
   }
 
   flush(): boolean {
-    if (this.#held === "") return true;
-    const text = this.#held;
-    this.#held = "";
-    return this.#wrote(this.#connection.writeText(text));
+    return this.#wrote(this.#writer.flush());
   }
 
   fail(error: ProxyError, pool: string | undefined): void {
@@ -440,7 +393,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
       this.flush();
       this.#closesAfter = true;
       this.#isAbandoned = true;
-      if (this.#isChunked || this.#head?.version !== "HTTP/1.0") this.#connection.destroy();
+      if (this.#writer.isChunked || this.#head?.version !== "HTTP/1.0") this.#connection.destroy();
       else this.#connection.reset();
       return;
     }
@@ -610,10 +563,4 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     if (this.#isAnswered) return "data";
     return this.#decoder.isDone ? "response-head" : "data";
   }
-}
-
-function localAuthorityOf(connection: Connection): string {
-  const { localAddress, localPort } = connection;
-  if (localAddress === "") return "localhost";
-  return localAddress.includes(":") ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`;
 }

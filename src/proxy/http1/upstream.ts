@@ -6,18 +6,17 @@ import { ProxyError, type ProxyErrorCode } from "../errors.js";
 import type { FieldList, RequestHead, UpstreamReceiver, UpstreamStream } from "../message.js";
 import { BodyDecoder, type BodySink } from "./body-decoder.js";
 import { FAULT, type HeadFault, isFault } from "./head-fault.js";
+import { MessageWriter } from "./message-writer.js";
 import { RawFields } from "./raw-fields.js";
 import { type Http1ResponseHead, parseResponseHead } from "./response-head.js";
 import { hasBareLf } from "./syntax.js";
-import { CHUNK_END, chunkStart, lastChunk, requestHeadText } from "./writer.js";
+import { requestHeadText } from "./writer.js";
 
 /** Most bytes and fields of a response head. Backends may be more verbose than clients. */
 const HEAD_BYTES_MAX = 64 * 1024;
 const HEAD_FIELDS_MAX = 256;
 /** Most 1xx answers before the final one. */
 const INFORMATIONAL_MAX = 16;
-/** Body portions up to this size wait for `flush`, to share a write. */
-const HELD_BYTES_MAX = 4 * 1024;
 
 /** Who keeps the idle connections. */
 export interface UpstreamKeeper {
@@ -44,16 +43,15 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   readonly #deadline: Deadline;
   readonly #fields = new RawFields();
   readonly #decoder = new BodyDecoder();
+  readonly #writer: MessageWriter;
   #state: State = "idle";
   #receiver: UpstreamReceiver | undefined;
   #request: RequestHead | undefined;
   #serverMs = 0;
   #head: Http1ResponseHead | undefined;
   #partial: Buffer | undefined;
-  #held = "";
   #informational = 0;
   #exchanges = 0;
-  #isSent = false;
   #isRequestWhole = false;
   #isPaused = false;
   /** Set when the backend agreed to switch protocols. */
@@ -65,6 +63,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     this.#keeper = keeper;
     this.#clock = clock;
     this.#deadline = new Deadline(clock, () => this.#silent());
+    this.#writer = new MessageWriter(connection);
     connection.handler = this;
     connection.resume();
   }
@@ -78,7 +77,6 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     this.#state = "head";
     this.#exchanges++;
     this.#informational = 0;
-    this.#isSent = false;
     this.#isRequestWhole = false;
     this.#deadline.clear();
     return this;
@@ -103,7 +101,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   }
 
   get isSent(): boolean {
-    return this.#isSent;
+    return this.#writer.hasWritten;
   }
 
   // ---------------------------------------------------------------- the request
@@ -111,40 +109,26 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   sendHead(head: RequestHead, lines: string): void {
     this.#request = head;
     this.#isRequestWhole = head.body.kind === "none";
-    this.#held = requestHeadText(head, lines);
+    this.#writer.begin(requestHeadText(head, lines), head.body.kind === "chunked");
     this.#touch();
   }
 
   sendBody(bytes: Buffer): boolean {
-    const isChunked = this.#request?.body.kind === "chunked";
-    const before = isChunked ? this.#held + chunkStart(bytes.length) : this.#held;
-    const after = isChunked ? CHUNK_END : "";
-    if (bytes.length <= HELD_BYTES_MAX && before.length <= HELD_BYTES_MAX) {
-      this.#held = before + bytes.toString("latin1") + after;
-      return true;
-    }
-    this.#held = "";
-    return this.#write(before, bytes, after);
+    return this.#wrote(this.#writer.body(bytes));
   }
 
   sendEnd(trailers: FieldList | undefined): void {
-    if (this.#request?.body.kind === "chunked")
-      this.#held += lastChunk(trailers, this.#request.connectionNames);
+    this.#writer.end(trailers, this.#request?.connectionNames ?? []);
     this.#isRequestWhole = true;
     this.#touch();
   }
 
   flush(): boolean {
-    if (this.#held === "") return true;
-    const text = this.#held;
-    this.#held = "";
-    return this.#write(text);
+    return this.#wrote(this.#writer.flush());
   }
 
-  #write(text: string, bytes?: Uint8Array, after?: string): boolean {
-    this.#isSent = true;
-    const hasRoom = this.#connection.writeText(text, bytes, after);
-    // After the write: from here on it may be the backend that is waited for.
+  /** After a write it may be the backend that is waited for. */
+  #wrote(hasRoom: boolean): boolean {
     this.#touch();
     return hasRoom;
   }
@@ -177,7 +161,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
       this.close();
       return;
     }
-    if (this.#state === "head" && !this.#isSent) {
+    if (this.#state === "head" && !this.#writer.hasWritten) {
       // An answer to nothing, as a backend's farewell to an idle connection: it must not answer this request.
       this.#fail("upstream-reset");
       return;
@@ -294,7 +278,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     const isReusable =
       isAllUsed &&
       this.#isRequestWhole &&
-      this.#held === "" &&
+      !this.#writer.isHolding &&
       this.#head?.keepsAlive === true &&
       !this.#connection.closed;
     this.#receiver = undefined;
@@ -332,7 +316,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     const receiver = this.#receiver;
     const phase = this.#state === "body" ? "data" : "response-head";
     const isUnanswered = this.#partial === undefined && this.#informational === 0;
-    const facts = { isSent: this.#isSent, isReused: this.isReused && isUnanswered };
+    const facts = { isSent: this.#writer.hasWritten, isReused: this.isReused && isUnanswered };
     this.#receiver = undefined;
     this.close();
     receiver?.onUpstreamFailure(

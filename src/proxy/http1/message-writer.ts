@@ -1,0 +1,68 @@
+import type { Connection } from "../connection.js";
+import type { FieldList } from "../message.js";
+import { CHUNK_END, chunkStart, lastChunk } from "./writer.js";
+
+/** Portions up to this size wait for `flush`, to share a write. */
+const HELD_BYTES_MAX = 4 * 1024;
+
+/**
+ * Request path. Writes one message after another to a connection: the head, the small portions of its body and
+ * its end go out together, large portions at once. Answers false where the connection asks to hold back.
+ */
+export class MessageWriter {
+  readonly #connection: Connection;
+  #held = "";
+  #isChunked = false;
+  #hasWritten = false;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Whether the body is sent in chunks. */
+  get isChunked(): boolean {
+    return this.#isChunked;
+  }
+
+  /** Whether something waits for `flush`. */
+  get isHolding(): boolean {
+    return this.#held !== "";
+  }
+
+  /** Whether a byte of the present message was given to the connection. */
+  get hasWritten(): boolean {
+    return this.#hasWritten;
+  }
+
+  begin(head: string, isChunked: boolean): void {
+    this.#held = head;
+    this.#isChunked = isChunked;
+    this.#hasWritten = false;
+  }
+
+  /** The bytes are valid during the call only. */
+  body(bytes: Buffer): boolean {
+    const before = this.#isChunked ? this.#held + chunkStart(bytes.length) : this.#held;
+    const after = this.#isChunked ? CHUNK_END : "";
+    if (bytes.length <= HELD_BYTES_MAX && before.length <= HELD_BYTES_MAX) {
+      this.#held = before + bytes.toString("latin1") + after;
+      return true;
+    }
+    this.#held = "";
+    this.#hasWritten = true;
+    return this.#connection.writeText(before, bytes, after);
+  }
+
+  /** The end of the body; it goes out with the next `flush`. */
+  end(trailers: FieldList | undefined, dropNames: readonly string[]): void {
+    if (this.#isChunked) this.#held += lastChunk(trailers, dropNames);
+  }
+
+  flush(): boolean {
+    if (this.#held === "") return true;
+    const text = this.#held;
+    this.#held = "";
+    this.#hasWritten = true;
+    return this.#connection.writeText(text);
+  }
+}
