@@ -1,6 +1,7 @@
-import { connect, Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { Connection, ConnectionHandler } from "./connection.js";
+import { DialedSocket } from "./dialed-socket.js";
 import { ReadBuffer } from "./read-buffer.js";
 
 /**
@@ -242,14 +243,14 @@ class SocketDial implements Dial {
 
   constructor(target: DialTarget, timeoutMs: number, clock: Clock, handler: DialHandler) {
     this.#handler = handler;
-    this.#socket = connect({
-      ...target,
+    this.#socket = new DialedSocket({
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
       highWaterMark: pendingBytesMax,
       onread: { buffer: this.#reading.next, callback: this.#reading.deliver },
-    } as unknown as Parameters<typeof connect>[0]);
+    } as ConstructorParameters<typeof Socket>[0]);
+    this.#socket.connect(target);
     this.#socket.once("connect", this.#connected);
     this.#socket.once("error", this.#failed);
     this.#timer = clock.after(timeoutMs, () => this.#timedOut(timeoutMs));

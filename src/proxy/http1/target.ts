@@ -27,14 +27,14 @@ function checkCharacters(text: string): HeadFault | undefined {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === HASH) return FAULT.fragment;
-    if (code === PERCENT && !isPercentEncoding(text, at, text.length)) return FAULT.badPercent;
+    if (code === PERCENT && !isPercentEncoding(text, at)) return FAULT.badPercent;
   }
   return undefined;
 }
 
-/** Whether two hex digits follow the percent sign at `at`, before `end`. */
-function isPercentEncoding(text: string, at: number, end: number): boolean {
-  return at + 2 < end && isAll(text, at + 1, at + 3, HEX);
+/** Whether two hex digits follow the percent sign at `at`. What stands behind a host is no hex digit. */
+function isPercentEncoding(text: string, at: number): boolean {
+  return isAll(text, at + 1, at + 3, HEX);
 }
 
 /** `http://authority/path`, forwarded in origin form. */
@@ -68,7 +68,7 @@ export function isHostValue(text: string): boolean {
   for (let at = 0; at < end; at++) {
     const code = text.charCodeAt(at);
     if ((classOf(code) & HOST) === 0 || code === 0x5b || code === 0x5d) return false;
-    if (code === PERCENT && !isPercentEncoding(text, at, end)) return false;
+    if (code === PERCENT && !isPercentEncoding(text, at)) return false;
   }
   return end > 0 && isPort(text, end);
 }

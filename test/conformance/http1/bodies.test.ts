@@ -194,6 +194,43 @@ describe("an early response", () => {
     await proxy.settled();
   });
 
+  it("reaches the client though the backend resets the connection behind it, while the body flows", async () => {
+    const { proxy, backend } = await aScene();
+    backend.onBytes = ({ socket }) => {
+      if (socket.isPaused()) return true;
+      socket.pause();
+      // Bytes that nobody reads turn the close into a reset.
+      socket.write("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig", () => socket.destroy());
+      return true;
+    };
+    for (let count = 0; count < 10; count++) {
+      const client = proxy.dial();
+      void client.send(postHead(`Content-Length: ${8 * MIB}\r\n`), patterned(8 * MIB));
+      await client.end();
+      expect(client.text).toBe(
+        "HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbig",
+      );
+      client.leave();
+    }
+    await proxy.settled();
+  });
+
+  it("that is cut by such a reset does not look whole", async () => {
+    const { proxy, backend } = await aScene();
+    backend.onBytes = ({ socket }) => {
+      if (socket.isPaused()) return true;
+      socket.pause();
+      socket.write("HTTP/1.1 413 Content Too Large\r\n\r\nbi", () => socket.destroy());
+      return true;
+    };
+    const client = proxy.dial();
+    void client.send(postHead(`Content-Length: ${8 * MIB}\r\n`), patterned(8 * MIB));
+    await client.end();
+    expect(client.text).not.toContain("0\r\n\r\n");
+    await proxy.settled();
+    expect(await proxy.record(0)).toMatchObject({ endState: "SD", errorCode: "upstream-truncated" });
+  });
+
   it("lets the body flow on while the response does", async () => {
     const { proxy, backend } = await aScene();
     backend.onBytes = (connection) => {

@@ -6,7 +6,7 @@
  *
  * Prints each mutation with what became of it; exit code 1 when one survived or no longer applies.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,11 +17,15 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const copy = mkdtempSync(join(tmpdir(), "pilotfish-mutate-"));
 const only = process.argv[2] ?? "";
 
+/** Longest run; a mutation that loops for ever is found by this alone. */
+const RUN_MS_MAX = 60_000;
+
+/** Whether all cases pass. */
 function runCases() {
   const suites = ["requests", "responses", "upgrade", "bodies"].map(
     (name) => `test/conformance/http1/${name}.test.ts`,
   );
-  const { status } = spawnSync(
+  const child = spawn(
     process.execPath,
     [
       join(root, "node_modules/vitest/vitest.mjs"),
@@ -34,9 +38,16 @@ function runCases() {
       "^(?!.*data-events)(?!.*hold)",
       ...suites,
     ],
-    { cwd: copy, stdio: "ignore" },
+    // A group of its own, so that workers in an endless loop can be ended with it.
+    { cwd: copy, stdio: "ignore", detached: true },
   );
-  return status === 0;
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), RUN_MS_MAX);
+    child.on("exit", (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
+  });
 }
 
 try {
@@ -44,7 +55,7 @@ try {
     cpSync(join(root, part), join(copy, part), { recursive: true });
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-  if (!runCases()) throw new Error("the cases fail without any mutation");
+  if (!(await runCases())) throw new Error("the cases fail without any mutation");
   let survived = 0;
   let killed = 0;
   for (const [file, from, to] of MUTATIONS) {
@@ -62,7 +73,7 @@ try {
       path,
       text.replace(from, () => to),
     );
-    const passed = runCases();
+    const passed = await runCases();
     writeFileSync(path, text);
     if (passed) survived++;
     else killed++;
