@@ -11,6 +11,7 @@ import { TcpProbe } from "./control/probes/tcp.js";
 import type { Source, SourceDeps } from "./control/source.js";
 import { createConsulSource } from "./control/sources/consul/source.js";
 import { createDnsSource } from "./control/sources/dns/source.js";
+import { createDnsSdSource } from "./control/sources/dns-sd/source.js";
 import { createFileSource } from "./control/sources/file/file.js";
 import { createStaticSource } from "./control/sources/static/static.js";
 import type { Balancer } from "./core/balancer.js";
@@ -49,6 +50,7 @@ const BALANCERS: Makers<BalanceConfig, "algorithm", [Random], Balancer> = {
 const SOURCES: Makers<DiscoveryConfig, "type", [ConsulConfig, SourceDeps], Source> = {
   consul: (config, consul, deps) => createConsulSource(config, consul, deps),
   dns: (config, _consul, deps) => createDnsSource(config, deps),
+  "dns-sd": (config, _consul, deps) => createDnsSdSource(config, deps),
   static: (config, _consul, deps) => createStaticSource(config, deps),
   file: (config, _consul, deps) => createFileSource(config, deps),
 };

@@ -211,6 +211,8 @@ function compileDiscovery(discovery: ParsedPool["discovery"]): PoolConfig["disco
       return compileDns(discovery);
     case "static":
       return { ...discovery, endpoints: discovery.endpoints.map(({ id, ...rest }) => ({ id, ...rest })) };
+    case "dns-sd":
+      return { ...discovery, interfaces: discovery.interfaces };
     case "file":
       return discovery;
   }

@@ -35,3 +35,14 @@ export interface DnsHoldConfig {
   /** How long an endpoint stays that is missing in a good answer. */
   readonly obsoleteMs: number;
 }
+
+/** Instances that announce themselves on the local network (RFC 6763 over RFC 6762). */
+export interface DnsSdDiscoveryConfig {
+  readonly type: "dns-sd";
+  /** `_http._tcp.local`. */
+  readonly service: string;
+  /** Names or addresses; undefined for all but loopback. */
+  readonly interfaces: readonly string[] | undefined;
+  /** Whether each address of an instance is a backend, or one of them. */
+  readonly resolve: "all" | "one";
+}

@@ -1,4 +1,4 @@
-import type { DnsDiscoveryConfig } from "./dns-model.js";
+import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
 
 /**
  * The configuration as the rest of the program sees it: every default filled in, every duration in
@@ -239,6 +239,7 @@ export interface PoolConfig {
 export type DiscoveryConfig =
   | ConsulDiscoveryConfig
   | DnsDiscoveryConfig
+  | DnsSdDiscoveryConfig
   | StaticDiscoveryConfig
   | FileDiscoveryConfig;
 

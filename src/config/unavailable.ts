@@ -27,7 +27,6 @@ const UNAVAILABLE: readonly Unavailable[] = [
   },
   { path: "listeners.*.bind.*.tls" },
   { path: "listeners.*.bind.*.proxyProtocol" },
-  { path: "pools.*.discovery.type", isUnavailable: oneOf("dns-sd") },
   { path: "pools.*.discovery.endpoints.*.backup" },
   { path: "pools.*.balance", isUnavailable: oneOf("first", "consistent-hash", "maglev", "ewma") },
   { path: "pools.*.balance.algorithm", isUnavailable: oneOf("first", "consistent-hash", "maglev", "ewma") },

@@ -112,6 +112,23 @@ const dnsSchema = strictMap({
     when: isAnyMap,
   });
 
+/** A service name of at most 15 letters, digits and dashes (RFC 6335), and its protocol. */
+const serviceType = /^_[A-Za-z0-9](?:[A-Za-z0-9-]{0,13}[A-Za-z0-9])?\._(?:tcp|udp)\.local$/;
+
+const dnsSdSchema = strictMap({
+  type: z.literal("dns-sd").describe("Instances that announce themselves on the local network."),
+  service: text("Service type.", "a service type, such as _http._tcp.local", serviceType),
+  interfaces: list(text("An interface.", "the name or an IPv4 address of an interface", /^[^\s\0/]{1,64}$/))
+    .min(1, "at least one interface")
+    .max(64, "at most 64 interfaces")
+    .optional()
+    .describe("Where to listen, by name or address; every interface but loopback when left out."),
+  resolve: choice("Whether every address of an instance is a backend, or one of them.", [
+    "all",
+    "one",
+  ]).prefault("one"),
+});
+
 const staticSchema = strictMap({
   type: z.literal("static").describe("The endpoints stand here."),
   endpoints: list(endpointSchema).describe("host:port, or { address, id, weight, tags, meta }."),
@@ -126,7 +143,7 @@ const fileSchema = strictMap({
 
 /** `discovery`: where the endpoints of a pool come from. */
 export const discoverySchema = z
-  .discriminatedUnion("type", [consulSchema, dnsSchema, staticSchema, fileSchema], {
+  .discriminatedUnion("type", [consulSchema, dnsSchema, dnsSdSchema, staticSchema, fileSchema], {
     error: "a map with type",
   })
   .describe("Where the endpoints come from.");

@@ -101,6 +101,39 @@ describe("discovery by dns", () => {
   });
 });
 
+describe("discovery by dns-sd", () => {
+  it("has a default for everything but the service", () => {
+    expect(read({ type: "dns-sd", service: "_http._tcp.local" })).toEqual({
+      type: "dns-sd",
+      service: "_http._tcp.local",
+      interfaces: undefined,
+      resolve: "one",
+    });
+  });
+
+  it("takes every field", () => {
+    const discovery = {
+      type: "dns-sd",
+      service: "_my-app._udp.local",
+      interfaces: ["eth0", "192.0.2.2"],
+      resolve: "all",
+    };
+    expect(read(discovery)).toEqual(discovery);
+  });
+
+  it.each([
+    "_http._tcp",
+    "http._tcp.local",
+    "_a-very-long-name-1._tcp.local",
+    "_-a._tcp.local",
+    "_a._sctp.local",
+  ])("refuses the service type %j", (service) => {
+    expect(problemsOf({ type: "dns-sd", service })).toEqual([
+      `pools[0].discovery.service: found ${JSON.stringify(service)}, expected a service type, such as _http._tcp.local`,
+    ]);
+  });
+});
+
 describe("the JSON schema of discovery", () => {
   const validator = z.fromJSONSchema(configJsonSchema() as Parameters<typeof z.fromJSONSchema>[0]);
   const isValid = (discovery: object) =>
@@ -113,6 +146,8 @@ describe("the JSON schema of discovery", () => {
     [{ type: "dns", name: "web.test", resolvers: ["::1"], hold: { nx: "forever", timeout: "5s" } }, true],
     [{ type: "dns", name: "web.test", record: "a", port: 80 }, true],
     [{ type: "dns" }, false],
+    [{ type: "dns-sd", service: "_http._tcp.local", interfaces: ["lo"] }, true],
+    [{ type: "dns-sd", service: "http" }, false],
     [{ type: "dns", name: "web.test", hold: { nx: "never" } }, false],
     [{ type: "dns", name: "web.test", ttl: "5s" }, false],
   ])("says of %j: %j", (discovery, expected) => {

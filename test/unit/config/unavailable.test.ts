@@ -27,10 +27,6 @@ describe("what the format has and this version has not", () => {
     [{ pool: `${POOL}, affinity: { type: cookie }` }, "pools[0].affinity: not available in this version"],
     [{ pool: `${POOL}, fallback: web` }, "pools[0].fallback: not available in this version"],
     [{ defaults: "slowStart: 30s" }, "defaults.pool.slowStart: not available in this version"],
-    ...["dns-sd"].map((type) => [
-      { pool: `name: web, discovery: { type: ${type}, name: x }` },
-      `pools[0].discovery.type: found "${type}", not available in this version`,
-    ]),
     ...["first", "consistent-hash", "maglev", "ewma"].flatMap((name) => [
       [
         { pool: `${POOL}, balance: ${name}` },

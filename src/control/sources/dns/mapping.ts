@@ -1,4 +1,5 @@
 import { type Endpoint, formatAddress, rowIdOf } from "../../../core/endpoint.js";
+import { judgeSrv, type SrvVerdict } from "../srv-rules.js";
 import type { FoundInstance } from "./lookup.js";
 
 /** How instances become endpoints. */
@@ -13,11 +14,7 @@ export interface DnsMappingRules {
 const endpointsMax = 4_096;
 
 /**
- * Endpoints in the order of their keys. Pure.
- *
- * - Only the lowest priority number that has instances takes work; the others are listed as not admitted.
- * - Weights are passed on as they are, 0 to 65535; the pool scales them. 0 takes no new work, as in HAProxy,
- *   except where all of a priority have 0: RFC 2782 asks for it where there is nothing to choose.
+ * Endpoints in the order of their keys. Priorities and weights count as `judgeSrv` says. Pure.
  *
  * @param previous the endpoints before, which `resolve: one` keeps to.
  */
@@ -26,10 +23,7 @@ export function mapInstances(
   rules: DnsMappingRules,
   previous: readonly Endpoint[],
 ): readonly Endpoint[] {
-  const first = Math.min(...instances.map((instance) => instance.priority));
-  const weighted = new Set(
-    instances.filter((instance) => instance.weight > 0).map((instance) => instance.priority),
-  );
+  const judge = judgeSrv(instances);
   const rows = new Map<string, Endpoint>();
   for (const instance of [...instances].sort((a, b) => a.priority - b.priority)) {
     const hosts =
@@ -37,8 +31,7 @@ export function mapInstances(
         ? [chooseAddress(instance, previous)]
         : instance.addresses;
     for (const host of hosts) {
-      const weight = weighted.has(instance.priority) ? instance.weight : 1;
-      const endpoint = toEndpoint(instance, host, { record: rules.record, weight, first });
+      const endpoint = toEndpoint(instance, host, rules, judge(instance));
       const rowId = rowIdOf(endpoint);
       // The same row twice, or in two priorities: the lower one counts.
       if (!rows.has(rowId)) rows.set(rowId, endpoint);
@@ -59,19 +52,17 @@ function chooseAddress(instance: FoundInstance, previous: readonly Endpoint[]): 
 function toEndpoint(
   instance: FoundInstance,
   host: string,
-  of: { readonly record: "srv" | "a"; readonly weight: number; readonly first: number },
+  rules: DnsMappingRules,
+  verdict: SrvVerdict,
 ): Endpoint {
-  const named = of.record === "srv" ? instance.target : host;
-  const isFirst = instance.priority === of.first;
+  const named = rules.record === "srv" ? instance.target : host;
   return {
     key: keyOf(named, instance.port),
     id: formatAddress(named, instance.port),
     host,
     port: instance.port,
-    weight: of.weight,
     status: "passing",
-    admitted: isFirst,
-    reason: isFirst ? "" : `priority ${instance.priority} waits until priority ${of.first} has no instance`,
+    ...verdict,
     tags: [],
     meta: {},
     node: undefined,
