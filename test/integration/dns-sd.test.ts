@@ -1,5 +1,8 @@
 import { createSocket } from "node:dgram";
-import { networkInterfaces } from "node:os";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
 import { encode } from "dns-packet";
 import { afterEach, describe, expect, it } from "vitest";
 import type { DnsSdDiscoveryConfig } from "../../src/config/dns-model.js";
@@ -12,6 +15,7 @@ import { systemClock } from "../../src/platform/clock.js";
 import { LinkResponder } from "../support/link-responder.js";
 import { until } from "../support/promised.js";
 import { seededRandom } from "../support/seeded-random.js";
+import { Sidecar } from "../support/sidecar.js";
 import { startSourceWorker } from "../support/source-worker.js";
 import { RecordingLog } from "../unit/control/sources/consul-config.js";
 import { hostilePackets } from "../unit/control/sources/hostile-packets.js";
@@ -221,5 +225,36 @@ describe("the dns-sd source under attack", () => {
       reason: "there is no interface to listen on",
     });
     expect(Object.keys(networkInterfaces())).not.toContain("no-such-interface");
+  });
+});
+
+describe("the program as it was built", () => {
+  it("serves over instances that it heard of on the port of multicast DNS", async () => {
+    const link = await LinkResponder.open(service, 5353);
+    closers.push(() => link.close());
+    const web = createServer((_request, response) => response.end("from the link"));
+    await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+    closers.push(() => new Promise((resolve) => web.close(resolve)));
+    const address = web.address();
+    const port = address !== null && typeof address === "object" ? address.port : 0;
+    link.instances.set("one", { label: "one", port });
+    const folder = await mkdtemp(join(tmpdir(), "pilotfish-dns-sd-"));
+    closers.push(() => rm(folder, { recursive: true, force: true }));
+    const sidecar = await Sidecar.start(
+      {
+        listeners: [{ name: "front", bind: "127.0.0.1:0", pool: "web" }],
+        pools: [{ name: "web", discovery: { type: "dns-sd", service, interfaces: ["127.0.0.1"] } }],
+      },
+      folder,
+    );
+    closers.push(() => sidecar.stop());
+    for (const [, bytes] of hostilePackets) await link.send(bytes);
+    await until(
+      async () => (await (await fetch(`http://127.0.0.1:${sidecar.port()}/`)).text()) === "from the link",
+      SOON_MS,
+      "an answer of the instance",
+    );
+    sidecar.signal("SIGTERM");
+    expect(await sidecar.end()).toBe(0);
   });
 });

@@ -1,5 +1,6 @@
 import type { DnsSdDiscoveryConfig } from "../../../config/dns-model.js";
 import type { Endpoint } from "../../../core/endpoint.js";
+import type { Timer } from "../../../platform/clock.js";
 import type { Source, SourceDeps, SourceSink, SourceState, SourceStatus } from "../../source.js";
 import { StatusTeller } from "../status-teller.js";
 import { Browser } from "./browser.js";
@@ -11,6 +12,8 @@ import { type StartWorker, startWorker, WorkerHost } from "./worker-host.js";
 const multicastDnsPort = 5353;
 /** With nobody there, an empty list is the truth after the first questions had time to be answered. */
 const firstAnswersMs = 4_500;
+/** When a list that the pool did not take is offered again. */
+const offerAgainMs = 1_000;
 
 /** What tests replace. */
 export interface DnsSdParts {
@@ -36,6 +39,7 @@ class DnsSdSource implements Source {
   readonly #host: WorkerHost;
   readonly #teller: StatusTeller;
   #sink: SourceSink | undefined;
+  #offering: Timer | undefined;
   #problem = "";
   #addresses: readonly string[] = [];
   #refused: RefusedCounts = { malformed: 0, foreign: 0, flooded: 0 };
@@ -75,6 +79,7 @@ class DnsSdSource implements Source {
 
   stop(): void {
     this.#sink = undefined;
+    this.#offering?.cancel();
     this.#browser.stop();
     this.#host.stop();
   }
@@ -163,8 +168,9 @@ class DnsSdSource implements Source {
         this.#lastChangeMs = clock.nowMs();
         log.debug({ service: this.#discovery.service, endpoints: endpoints.length }, "endpoints changed");
       } catch (cause) {
-        // Offered again with the next thing that is heard or done.
         log.error({ err: cause }, "endpoints were not taken");
+        this.#offering?.cancel();
+        this.#offering = clock.after(offerAgainMs, () => this.#publish());
       }
     }
     this.#teller.tell(this.#sink, this.status());
