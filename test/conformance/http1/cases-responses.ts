@@ -458,6 +458,11 @@ export const INVALID_RESPONSES: readonly ResponseCase[] = [
     "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
   ),
   invalid(
+    "RFC 9110 15.2.2",
+    "101 to nothing, that nobody asked for",
+    "HTTP/1.1 101 S\r\nConnection: upgrade\r\n\r\n",
+  ),
+  invalid(
     "RFC 9110 15.2",
     "seventeen 1xx",
     "HTTP/1.1 102 P\r\n\r\n".repeat(17) + ok("Content-Length: 0\r\n"),
