@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../../../src/control/probe.js";
+import { Prober } from "../../../src/control/prober.js";
+import type { Backend } from "../../../src/core/backend.js";
+import type { Pool } from "../../../src/core/pool.js";
+import { endpoint, newPool } from "../../support/pool-fixture.js";
+import { ManualClock } from "./sources/manual-clock.js";
+
+const INTERVAL_MS = 1_000;
+const TERMS = { origin: "operator", owner: "test", reason: "test", ttlMs: undefined } as const;
+
+/** A probe whose checks end when the test says so. */
+class HeldProbe implements Probe {
+  readonly kind = "held";
+  readonly open: { target: ProbeTarget; done: (result: ProbeResult) => void }[] = [];
+  started = 0;
+  cancelled = 0;
+
+  run(target: ProbeTarget, _timeoutMs: number, done: (result: ProbeResult) => void): RunningProbe {
+    const check = { target, done };
+    this.started++;
+    this.open.push(check);
+    return {
+      cancel: () => {
+        this.cancelled++;
+        this.open.splice(this.open.indexOf(check), 1);
+      },
+    };
+  }
+
+  answer(passed: boolean): void {
+    this.open.shift()?.done({ passed, code: passed ? "L4OK" : "L4CON", detail: "said so", durationMs: 0 });
+  }
+}
+
+function setUp(random = 0) {
+  const clock = new ManualClock();
+  const pool = newPool();
+  const probe = new HeldProbe();
+  const options = { intervalMs: INTERVAL_MS, timeoutMs: 500, fall: 3, rise: 2 };
+  const prober = new Prober(pool, probe, options, clock, () => random);
+  pool.apply({ endpoints: [endpoint("a")] }, clock.nowMs());
+  prober.start();
+  return { clock, pool, probe, prober, backend: only(pool) };
+}
+
+function only(pool: Pool): Backend {
+  const [backend] = pool.backends();
+  if (backend === undefined) throw new Error("the pool is empty");
+  return backend;
+}
+
+async function check({ clock, probe }: ReturnType<typeof setUp>, passed: boolean): Promise<void> {
+  await clock.advance(INTERVAL_MS);
+  probe.answer(passed);
+}
+
+describe("a prober", () => {
+  it("spreads first checks over the interval", async () => {
+    const { clock, probe } = setUp(0.5);
+    await clock.advance(INTERVAL_MS / 2 - 1);
+    expect(probe.started).toBe(0);
+    await clock.advance(1);
+    expect(probe.started).toBe(1);
+  });
+
+  it("takes a backend down at its first failure, since nothing is known of it, and up after `rise` passes", async () => {
+    const world = setUp();
+    await check(world, false);
+    expect(world.backend.facts.check).toMatchObject({ state: "down" });
+    expect(world.backend.facts.check.why).toContain("L4CON");
+    expect(world.pool.eligibleCount).toBe(0);
+    await check(world, true);
+    expect(world.backend.facts.check.state).toBe("down");
+    await check(world, true);
+    expect(world.backend.facts.check.state).toBe("up");
+    expect(world.pool.eligibleCount).toBe(1);
+  });
+
+  it("needs `fall` failures in a row once a check has passed", async () => {
+    const world = setUp();
+    await check(world, true);
+    await check(world, false);
+    await check(world, false);
+    expect(world.backend.facts.check.state).toBe("up");
+    await check(world, true);
+    await check(world, false);
+    await check(world, false);
+    expect(world.backend.facts.check.state).toBe("up");
+    await check(world, false);
+    expect(world.backend.facts.check.state).toBe("down");
+    expect(world.pool.total("checksFailed")).toBe(5);
+    expect(world.pool.total("timesDown")).toBe(1);
+  });
+
+  it("never has two checks of a backend open", async () => {
+    const { clock, probe } = setUp();
+    await clock.advance(INTERVAL_MS * 10);
+    expect(probe.started).toBe(1);
+    probe.answer(true);
+    await clock.advance(INTERVAL_MS - 1);
+    expect(probe.started).toBe(1);
+    await clock.advance(1);
+    expect(probe.started).toBe(2);
+  });
+
+  it("stops in maint, where its verdict is void, and begins anew behind it", async () => {
+    const world = setUp();
+    await check(world, false);
+    await world.clock.advance(INTERVAL_MS);
+    world.pool.setAdmin(world.backend, "maint", TERMS, world.clock.nowMs());
+    expect(world.probe.cancelled).toBe(1);
+    expect(world.backend.facts.check.state).toBe("unchecked");
+    await world.clock.advance(INTERVAL_MS * 5);
+    expect(world.probe.open).toEqual([]);
+    world.pool.setAdmin(world.backend, "ready", TERMS, world.clock.nowMs());
+    await world.clock.advance(0);
+    expect(world.probe.open.length).toBe(1);
+  });
+
+  it("leaves a backend alone that left, and checks one that joined", async () => {
+    const { clock, pool, probe } = setUp();
+    await clock.advance(0);
+    pool.apply({ endpoints: [endpoint("b", { port: 81 })] }, clock.nowMs());
+    expect(probe.cancelled).toBe(1);
+    await clock.advance(0);
+    expect(probe.open.map(({ target }) => target.port)).toEqual([81]);
+  });
+
+  it("leaves no timer and no check behind when it is stopped", async () => {
+    const { clock, probe, prober } = setUp();
+    await clock.advance(0);
+    prober.stop();
+    expect(probe.open).toEqual([]);
+    await clock.advance(INTERVAL_MS * 10);
+    expect(probe.started).toBe(1);
+  });
+});
