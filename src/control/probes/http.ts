@@ -1,7 +1,8 @@
 import { type ClientRequest, request } from "node:http";
 import { formatAddress } from "../../core/endpoint.js";
-import type { Clock, Timer } from "../../platform/clock.js";
+import type { Clock } from "../../platform/clock.js";
 import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../probe.js";
+import { type ProbeConnection, ProbeRun } from "../probe-run.js";
 
 /** What is asked of the backend. */
 export interface HttpProbeOptions {
@@ -23,75 +24,57 @@ export class HttpProbe implements Probe {
   }
 
   run(target: ProbeTarget, timeoutMs: number, done: (result: ProbeResult) => void): RunningProbe {
-    return new RunningHttpProbe(this.#options, this.#clock, target, timeoutMs, done);
-  }
-}
-
-class RunningHttpProbe implements RunningProbe {
-  readonly #clock: Clock;
-  readonly #startedMs: number;
-  readonly #request: ClientRequest;
-  readonly #deadline: Timer;
-  #isConnected = false;
-  #done: ((result: ProbeResult) => void) | undefined;
-
-  constructor(
-    options: HttpProbeOptions,
-    clock: Clock,
-    target: ProbeTarget,
-    timeoutMs: number,
-    done: (result: ProbeResult) => void,
-  ) {
-    this.#clock = clock;
-    this.#startedMs = clock.nowMs();
-    this.#done = done;
-    this.#request = request({
+    const sent = request({
       host: target.host,
       port: target.port,
-      method: options.method,
-      path: options.path,
+      method: this.#options.method,
+      path: this.#options.path,
       agent: false,
       headers: {
-        host: options.host ?? formatAddress(target.host, target.port),
+        host: this.#options.host ?? formatAddress(target.host, target.port),
         "user-agent": "pilotfish-check",
         connection: "close",
       },
     });
-    this.#request.on("socket", (socket) => {
-      socket.once("connect", () => {
-        this.#isConnected = true;
-      });
-    });
-    this.#request.on("response", (response) => {
+    const connection = new RequestConnection(sent);
+    const check = new ProbeRun(this.#clock, timeoutMs, connection, done);
+    sent.on("response", (response) => {
       const status = response.statusCode ?? 0;
       const passed = status >= 200 && status < 400;
-      this.#settle(passed, passed ? "L7OK" : "L7STS", `status ${status}`, status);
+      check.settle(passed, passed ? "L7OK" : "L7STS", `status ${status}`, status);
     });
-    this.#request.on("error", (error) =>
-      this.#settle(false, this.#isConnected ? "L7RSP" : "L4CON", error.message),
-    );
-    this.#request.end();
-    this.#deadline = clock.after(timeoutMs, () => {
-      const what = this.#isConnected ? "no answer" : "no connection";
-      this.#settle(false, this.#isConnected ? "L7TOUT" : "L4TOUT", `${what} within ${timeoutMs} ms`);
+    sent.on("error", (error) => check.settle(false, connection.isOpen ? "L7RSP" : "L4CON", error.message));
+    sent.end();
+    return check;
+  }
+}
+
+/** The connection of one request, told apart from the answer that may come over it. */
+class RequestConnection implements ProbeConnection {
+  readonly #request: ClientRequest;
+  #isOpen = false;
+
+  constructor(sent: ClientRequest) {
+    this.#request = sent;
+    sent.on("socket", (socket) => {
+      socket.once("connect", () => {
+        this.#isOpen = true;
+      });
     });
   }
 
-  cancel(): void {
-    this.#done = undefined;
-    this.#close();
+  /** Whether it was ever established. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
-  #settle(passed: boolean, code: ProbeResult["code"], detail: string, status?: number): void {
-    const done = this.#done;
-    this.#done = undefined;
-    this.#close();
-    const durationMs = this.#clock.nowMs() - this.#startedMs;
-    done?.({ passed, code, detail, durationMs, ...(status !== undefined && { status }) });
-  }
-
-  #close(): void {
-    this.#deadline.cancel();
+  close(): void {
     this.#request.destroy();
+  }
+
+  timedOut(timeoutMs: number): { readonly code: "L7TOUT" | "L4TOUT"; readonly detail: string } {
+    return this.#isOpen
+      ? { code: "L7TOUT", detail: `no answer within ${timeoutMs} ms` }
+      : { code: "L4TOUT", detail: `no connection within ${timeoutMs} ms` };
   }
 }

@@ -118,6 +118,15 @@ describe("a prober", () => {
     expect(world.probe.open.length).toBe(1);
   });
 
+  it("does not check a backend that joins while its key is in maint", async () => {
+    const { clock, pool, probe, backend } = setUp();
+    pool.setAdmin(backend, "maint", TERMS, clock.nowMs());
+    pool.apply({ endpoints: [endpoint("a", { port: 81 })] }, clock.nowMs());
+    await clock.advance(INTERVAL_MS * 5);
+    expect(only(pool).address).toBe("10.0.0.1:81");
+    expect(probe.started).toBe(0);
+  });
+
   it("leaves a backend alone that left, and checks one that joined", async () => {
     const { clock, pool, probe } = setUp();
     await clock.advance(0);
