@@ -28,6 +28,8 @@ export interface Endpoint {
   readonly node: string | undefined;
   readonly datacenter: string | undefined;
   readonly zone: string | undefined;
+  /** 0 first; a higher number is for when the lower ones cannot serve. Without gaps within one source. */
+  readonly priority: number;
 }
 
 /** One complete list. A failed query is never an empty snapshot. */
@@ -55,6 +57,7 @@ export function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
     a.node === b.node &&
     a.datacenter === b.datacenter &&
     a.zone === b.zone &&
+    a.priority === b.priority &&
     a.tags.length === b.tags.length &&
     a.tags.every((tag, index) => tag === b.tags[index]) &&
     isSameMeta(a.meta, b.meta)

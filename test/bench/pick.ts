@@ -65,6 +65,7 @@ function endpointAt(index: number): Endpoint {
     node: undefined,
     datacenter: undefined,
     zone: undefined,
+    priority: 0,
   };
 }
 

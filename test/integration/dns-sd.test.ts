@@ -88,6 +88,7 @@ describe("the dns-sd source and a responder on the same host", () => {
         admitted: true,
         meta: { zone: "a", path: "/x=y" },
         zone: "a",
+        priority: 0,
       },
       { id: "two.dots", host: "127.0.0.1", port: 8002, weight: 5, node: "h.local" },
     ]);

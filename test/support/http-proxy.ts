@@ -194,5 +194,6 @@ function endpointAt(port: number, index: number): Endpoint {
     node: undefined,
     datacenter: undefined,
     zone: undefined,
+    priority: 0,
   };
 }

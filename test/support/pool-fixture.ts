@@ -24,6 +24,7 @@ export function endpoint(id: string, changes: Partial<Endpoint> = {}): Endpoint 
     node: undefined,
     datacenter: undefined,
     zone: undefined,
+    priority: 0,
     ...changes,
   };
 }

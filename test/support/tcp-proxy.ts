@@ -37,6 +37,7 @@ export function endpoint(host: string, port: number): Endpoint {
     node: undefined,
     datacenter: undefined,
     zone: undefined,
+    priority: 0,
   };
 }
 

@@ -44,6 +44,7 @@ export function mapGivenEndpoints(
       node: undefined,
       datacenter: undefined,
       zone: entry.meta.zone,
+      priority: 0,
     };
   });
 }

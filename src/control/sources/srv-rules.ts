@@ -7,6 +7,8 @@ export interface SrvShare {
 
 /** What that means for an endpoint. */
 export interface SrvVerdict {
+  /** Rank of the record's priority among those of the service, 0 first. */
+  readonly priority: number;
   readonly weight: number;
   readonly admitted: boolean;
   readonly reason: string;
@@ -18,11 +20,13 @@ export interface SrvVerdict {
  * it says that there is nothing to choose by. Pure.
  */
 export function judgeSrv(shares: readonly SrvShare[]): (share: SrvShare) => SrvVerdict {
-  const first = shares.reduce((lowest, { priority }) => Math.min(lowest, priority), Number.POSITIVE_INFINITY);
+  const ranks = [...new Set(shares.map(({ priority }) => priority))].sort((a, b) => a - b);
+  const first = ranks[0];
   const weighted = new Set(shares.filter(({ weight }) => weight > 0).map(({ priority }) => priority));
   return ({ priority, weight }) => {
     const admitted = priority === first;
     return {
+      priority: ranks.indexOf(priority),
       weight: weighted.has(priority) ? weight : 1,
       admitted,
       reason: admitted ? "" : `priority ${priority} waits until priority ${first} has no instance`,

@@ -26,6 +26,7 @@ export function endpointOf(id: string, port: number, change: Partial<Endpoint> =
     node: "node",
     datacenter: "dc1",
     zone: undefined,
+    priority: 0,
     ...change,
   };
 }

@@ -32,6 +32,7 @@ describe("endpoint", () => {
     [false, { node: "n" }],
     [false, { datacenter: "dc" }],
     [false, { zone: "z" }],
+    [false, { priority: 1 }],
   ] as [boolean, Partial<Endpoint>][])("calls it the same (%s) with %o", (same, change) => {
     expect(isSameEndpoint(base, { ...base, ...change })).toBe(same);
   });

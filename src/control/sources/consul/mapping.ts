@@ -65,6 +65,7 @@ function mapEntry(entry: HealthEntry, rules: MappingRules): Endpoint {
     node: entry.node,
     datacenter: entry.datacenter,
     zone: entry.nodeMeta.zone ?? entry.meta.zone,
+    priority: 0,
   };
 }
 

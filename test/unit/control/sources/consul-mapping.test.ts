@@ -61,6 +61,7 @@ describe("identity and address", () => {
       node: "n1",
       datacenter: "dc1",
       zone: "east",
+      priority: 0,
     });
   });
 

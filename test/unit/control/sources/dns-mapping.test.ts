@@ -42,9 +42,9 @@ describe("mapping instances", () => {
       rules,
       [],
     );
-    expect(found.map(({ id, admitted, reason }) => [id, admitted, reason])).toEqual([
-      ["a.test:80", true, ""],
-      ["b.test:80", false, "priority 20 waits until priority 10 has no instance"],
+    expect(found.map(({ id, priority, admitted, reason }) => [id, priority, admitted, reason])).toEqual([
+      ["a.test:80", 0, true, ""],
+      ["b.test:80", 1, false, "priority 20 waits until priority 10 has no instance"],
     ]);
   });
 

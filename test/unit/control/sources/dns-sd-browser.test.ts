@@ -216,7 +216,7 @@ describe("mapping instances of the link", () => {
       {
         ...{ key: `dns-sd/web 1.${service}`, id: "Web 1", host: "192.0.2.1", port: 80, weight: 1 },
         ...{ status: "passing", admitted: true, reason: "", tags: [], meta: { zone: "z1" } },
-        ...{ node: "a.local", datacenter: undefined, zone: "z1" },
+        ...{ node: "a.local", datacenter: undefined, zone: "z1", priority: 0 },
       },
     ]);
   });

@@ -43,6 +43,7 @@ it("delivers its list once, after start has returned", async () => {
     admitted: true,
     tags: ["a"],
     zone: "z",
+    priority: 0,
   });
   expect(source.status()).toMatchObject({ kind: "static", state: "live", endpoints: 2 });
   expect(sink.states()).toEqual(["live"]);
