@@ -45,6 +45,10 @@ export class Backend {
   readonly row: Row;
   /** For the pool: whether its balancer holds this backend. */
   isFiled = false;
+  /** Share of its weight and of its limit that slow start grants now, above 0 to 1; 1 when it is not ramping. */
+  ramp = 1;
+  /** Share of its weight that is left to it while it is slower than the others, above 0 to 1. */
+  demotion = 1;
   #isGone = false;
   /** Not a number when never used: a field that is always a number is written in place. */
   #lastUsedMs = Number.NaN;
@@ -56,7 +60,6 @@ export class Backend {
   readonly joinedMs: number;
   #endpoint: Endpoint;
   #facts: Facts;
-  #weight = 0;
   #drainUntilMs: number | undefined;
 
   constructor(endpoint: Endpoint, row: Row, nowMs: number) {
@@ -83,9 +86,9 @@ export class Backend {
     return this.#facts;
   }
 
-  /** Weight in force, 0 to 256, before it is kept in sixteenths. */
+  /** Weight in force, 0 to 256: the discovered or overridden one times `ramp` and `demotion`. */
   get weight(): number {
-    return this.#weight;
+    return this.row.weight16 / 16;
   }
 
   get inFlight(): number {
@@ -128,9 +131,8 @@ export class Backend {
     this.row.state = speaksFor ? this.row.state | bit : this.row.state & ~bit;
   }
 
-  /** For the pool: puts a weight in force. */
-  weigh(weight: number, weight16: number): void {
-    this.#weight = weight;
+  /** For the pool: puts a weight in force, in sixteenths. */
+  weigh(weight16: number): void {
     this.row.weight16 = weight16;
   }
 

@@ -67,10 +67,15 @@ export interface PoolCensus {
 
 /** Outlier detection by Envoy's arithmetic over consecutive failures. Pure: it advises, the pool acts. */
 export class OutlierDetector {
-  readonly options: OutlierOptions;
+  readonly #options: () => OutlierOptions;
 
-  constructor(options: OutlierOptions) {
-    this.options = options;
+  /** @param options read at each use, since a reload may change them */
+  constructor(options: () => OutlierOptions) {
+    this.#options = options;
+  }
+
+  get options(): OutlierOptions {
+    return this.#options();
   }
 
   /**

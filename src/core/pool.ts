@@ -3,27 +3,23 @@ import {
   type AdminFact,
   Backend,
   type CheckFact,
+  type DetectionFact,
   type DiscoveryFact,
   type FactName,
   type Facts,
 } from "./backend.js";
 import type { Balancer } from "./balancer.js";
+import { Detection } from "./detection.js";
 import { type Endpoint, isSameEndpoint, rowIdOf, type Snapshot } from "./endpoint.js";
-import type { PoolListener } from "./events.js";
+import type { PoolEvent, PoolListener } from "./events.js";
 import { Lease, type LeaseOwner } from "./lease.js";
 import type { Outcome } from "./outcome.js";
 import { outcomeIndex } from "./outcome.js";
-import {
-  type EjectionCause,
-  MANUAL_OUTLIER_OPTIONS,
-  OutlierDetector,
-  type OutlierOptions,
-  type PoolCensus,
-} from "./outlier.js";
+import type { OutlierOptions, PoolCensus } from "./outlier.js";
 import { type KeyOverrides, OverrideBook, type OverrideTerms, overrideOf } from "./override.js";
 import { type Ticket, type Waiter, WaitQueue } from "./queue.js";
 import { COUNTER, type CounterName, type Row, Scoreboard } from "./scoreboard.js";
-import { scaledWeight, type WeightChange, weightInSixteenths, weightScale } from "./weight.js";
+import { reducedWeight, scaledWeight, type WeightChange, weightInSixteenths, weightScale } from "./weight.js";
 
 /** What a pool is made of, and its limits. */
 export interface PoolOptions {
@@ -67,7 +63,7 @@ export class Pool implements LeaseOwner {
   readonly row: Row;
   readonly #scoreboard: Scoreboard;
   readonly #balancer: Balancer;
-  readonly #detector: OutlierDetector;
+  readonly #detection: Detection;
   readonly #overrides = new OverrideBook();
   readonly #backends = new Map<string, Backend>();
   readonly #announcer: Announcer;
@@ -86,7 +82,7 @@ export class Pool implements LeaseOwner {
     this.row = this.#scoreboard.allocate();
     this.#balancer = options.balancer;
     this.#announcer = new Announcer((what) => this.invariantBroken(what));
-    this.#detector = new OutlierDetector(options.outlier ?? MANUAL_OUTLIER_OPTIONS);
+    this.#detection = this.#detect();
   }
 
   // ---------------------------------------------------------------- reading
@@ -215,7 +211,7 @@ export class Pool implements LeaseOwner {
       backend.row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
     }
     if (backend.isFiled) this.#balancer.released(backend);
-    if (this.options.outlier !== undefined && !backend.isGone) this.#detect(backend, outcome, status, nowMs);
+    if (!backend.isGone) this.#detection.settled(backend, outcome, status, nowMs);
     if (backend.isGone && backend.inFlight === 0) this.#remove(backend, nowMs);
     this.#finish(nowMs);
   }
@@ -291,15 +287,14 @@ export class Pool implements LeaseOwner {
   /** The operator ejects; the cap does not hold him back. */
   eject(backend: Backend, durationMs: number | undefined, why: string, nowMs: number): void {
     if (!this.#holds(backend)) return;
-    this.#eject(backend, "manual", why, durationMs, nowMs);
+    this.#detection.eject(backend, "manual", why, durationMs, nowMs);
     this.#finish(nowMs);
   }
 
   /** Ends an ejection before its time. */
   unEject(backend: Backend, why: string, nowMs: number): void {
     if (!this.#holds(backend) || backend.facts.detection.state !== "ejected") return;
-    this.#return(backend, why, nowMs);
-    this.#isDueMoved = true;
+    this.#detection.unEject(backend, why, nowMs);
     this.#finish(nowMs);
   }
 
@@ -308,11 +303,9 @@ export class Pool implements LeaseOwner {
    * to call again, infinite when nothing is due; `onDueChanged` tells when that moved.
    */
   tick(nowMs: number): number {
+    this.#detection.tick(nowMs);
     for (const backend of this.#backends.values()) {
-      const { monitor, drainUntilMs } = backend;
-      if (monitor.ejectedUntilMs !== undefined && monitor.ejectedUntilMs <= nowMs)
-        this.#return(backend, "ejection time served", nowMs);
-      this.#detector.forgive(monitor, nowMs);
+      const { drainUntilMs } = backend;
       if (drainUntilMs !== undefined && drainUntilMs <= nowMs) {
         backend.drainUntil(undefined);
         this.#announcer.note({ type: "drain-deadline", backend }, nowMs);
@@ -337,7 +330,7 @@ export class Pool implements LeaseOwner {
     this.#backends.set(backend.id, backend);
     const { admin } = this.#overrides.of(endpoint.key);
     if (admin !== undefined) backend.state("admin", admin.value, admin.reason, nowMs);
-    backend.weigh(...this.#weightOf(endpoint));
+    backend.weigh(this.#weight16Of(backend));
     this.#announcer.note({ type: "backend-added", backend }, nowMs);
     this.#refile(backend, nowMs);
   }
@@ -421,18 +414,22 @@ export class Pool implements LeaseOwner {
     );
   }
 
-  #weightOf(endpoint: Endpoint): [weight: number, weight16: number] {
-    const discovered = scaledWeight(endpoint.weight, this.#weightScale);
-    const weight16 = weightInSixteenths(discovered, this.#overrides.of(endpoint.key).weight?.value);
-    return [weight16 / 16, weight16];
+  /** Override, ramp and demotion laid over the discovered weight. */
+  #weight16Of(backend: Backend): number {
+    const { key, weight } = backend.endpoint;
+    const asked = weightInSixteenths(
+      scaledWeight(weight, this.#weightScale),
+      this.#overrides.of(key).weight?.value,
+    );
+    return reducedWeight(asked, backend.ramp * backend.demotion);
   }
 
   #weigh(backend: Backend, why: string, nowMs: number): void {
     const from = backend.weight;
-    const [weight, weight16] = this.#weightOf(backend.endpoint);
+    const weight16 = this.#weight16Of(backend);
     if (backend.row.weight16 === weight16) return;
-    backend.weigh(weight, weight16);
-    this.#announcer.note({ type: "weight-changed", backend, from, to: weight, why }, nowMs);
+    backend.weigh(weight16);
+    this.#announcer.note({ type: "weight-changed", backend, from, to: backend.weight, why }, nowMs);
     this.#refile(backend, nowMs);
   }
 
@@ -454,39 +451,27 @@ export class Pool implements LeaseOwner {
     if (isUsable !== wasUsable) this.#announcer.note({ type: "usable-changed", isUsable }, nowMs);
   }
 
-  // ---------------------------------------------------------------- detection
-
-  #detect(backend: Backend, outcome: Outcome, status: number, nowMs: number): void {
-    const cause = this.#detector.record(backend.monitor, outcome, status);
-    if (cause === undefined || backend.facts.detection.state === "ejected") return;
-    backend.row.add(COUNTER.ejectionsDetected, WRITER, 1);
-    if (this.#detector.hasRoom(this.census(), backend.isEligible)) {
-      this.#eject(backend, cause, cause, undefined, nowMs);
-    } else {
-      backend.row.add(COUNTER.ejectionsOverflowed, WRITER, 1);
-      this.#announcer.note({ type: "ejection-overflowed", backend, cause }, nowMs);
-    }
-  }
-
-  #eject(
-    backend: Backend,
-    cause: EjectionCause,
-    why: string,
-    durationMs: number | undefined,
-    nowMs: number,
-  ): void {
-    backend.row.add(COUNTER.ejectionsEnforced, WRITER, 1);
-    const untilMs = this.#detector.eject(backend.monitor, cause, nowMs, durationMs);
-    this.#state(backend, "detection", "ejected", why, untilMs, nowMs);
-    this.#isDueMoved = true;
-  }
-
-  #return(backend: Backend, why: string, nowMs: number): void {
-    this.#detector.unEject(backend.monitor, nowMs);
-    this.#state(backend, "detection", "active", why, undefined, nowMs);
-  }
-
   // ---------------------------------------------------------------- inner workings
+
+  #detect(): Detection {
+    const host = {
+      options: () => this.options.outlier,
+      backends: () => this.#backends.values(),
+      census: () => this.census(),
+      state: (
+        backend: Backend,
+        state: DetectionFact,
+        why: string,
+        untilMs: number | undefined,
+        nowMs: number,
+      ) => this.#state(backend, "detection", state, why, untilMs, nowMs),
+      note: (event: PoolEvent, nowMs: number) => this.#announcer.note(event, nowMs),
+      dueMoved: () => {
+        this.#isDueMoved = true;
+      },
+    };
+    return new Detection(host, WRITER);
+  }
 
   #take(backend: Backend, nowMs: number): Lease {
     backend.row.take(WRITER);
@@ -532,15 +517,8 @@ export class Pool implements LeaseOwner {
   }
 
   #nextDueMs(): number {
-    let due = this.#overrides.nextExpiryMs();
-    for (const { monitor, drainUntilMs } of this.#backends.values()) {
-      due = Math.min(
-        due,
-        monitor.ejectedUntilMs ?? due,
-        drainUntilMs ?? due,
-        this.#detector.forgivenAtMs(monitor),
-      );
-    }
+    let due = Math.min(this.#overrides.nextExpiryMs(), this.#detection.nextDueMs());
+    for (const { drainUntilMs } of this.#backends.values()) due = Math.min(due, drainUntilMs ?? due);
     return due;
   }
 }

@@ -34,3 +34,8 @@ export function weightInSixteenths(discovered: number, change: WeightChange | un
         : Math.min((discovered * change.percent) / 100, GREATEST_WEIGHT);
   return wanted === 0 ? 0 : Math.max(1, Math.round(wanted * 16));
 }
+
+/** A weight in sixteenths times a factor of 0 to 1: at least 1 unless it was 0. */
+export function reducedWeight(weight16: number, factor: number): number {
+  return weight16 === 0 ? 0 : Math.max(1, Math.round(weight16 * factor));
+}

@@ -88,7 +88,7 @@ function balancerRun(balancer: Balancer, size: number): Run {
   for (let index = 0; index < size; index++) {
     const endpoint = endpointAt(index);
     const backend = new Backend(endpoint, scoreboard.allocate(), 0);
-    backend.weigh(endpoint.weight, endpoint.weight * 16);
+    backend.weigh(endpoint.weight * 16);
     balancer.add(backend);
   }
   const take = (): BackendType => {

@@ -32,7 +32,7 @@ export function endpoint(id: string, changes: Partial<Endpoint> = {}): Endpoint 
 /** A backend outside any pool, for tests of balancers. */
 export function backendOf(scoreboard: Scoreboard, id: string, weight = 1, limit = 0): Backend {
   const backend = new Backend(endpoint(id, { weight }), scoreboard.allocate(), 0);
-  backend.weigh(weight, weight * 16);
+  backend.weigh(weight * 16);
   backend.row.limit = limit;
   return backend;
 }

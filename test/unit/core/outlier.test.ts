@@ -8,7 +8,7 @@ import {
 } from "../../../src/core/outlier.js";
 
 function detector(changes: Partial<OutlierOptions> = {}): OutlierDetector {
-  return new OutlierDetector({
+  return new OutlierDetector(() => ({
     consecutive5xx: 0,
     consecutiveGatewayFailure: 0,
     consecutiveConnectFailure: 0,
@@ -17,7 +17,7 @@ function detector(changes: Partial<OutlierOptions> = {}): OutlierDetector {
     maxEjectionTimeMs: 300_000,
     maxEjectionPercent: 50,
     ...changes,
-  });
+  }));
 }
 
 const OUTCOME_OF: Readonly<Record<string, readonly [Outcome, number]>> = {

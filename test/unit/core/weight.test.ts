@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { scaledWeight, weightInSixteenths, weightScale } from "../../../src/core/weight.js";
+import { reducedWeight, scaledWeight, weightInSixteenths, weightScale } from "../../../src/core/weight.js";
 
 describe("weights", () => {
   it.each([
@@ -52,5 +52,19 @@ describe("weights", () => {
         }
       }),
     );
+  });
+});
+
+describe("a reduced weight", () => {
+  it.each([
+    [160, 1, 160],
+    [160, 0.5, 80],
+    [16, 1 / 16, 1],
+    [16, 0.001, 1],
+    [1, 0.1, 1],
+    [0, 0.5, 0],
+    [4096, 3 / 16, 768],
+  ])("of %i sixteenths times %d is %i", (weight16, factor, expected) => {
+    expect(reducedWeight(weight16, factor)).toBe(expected);
   });
 });

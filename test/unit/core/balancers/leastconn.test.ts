@@ -261,7 +261,7 @@ function compare(idle: "weighted" | "haproxy", operations: number, seed: number)
       if (backend === undefined) continue;
       if (random() < 0.5) {
         const weight = newWeight();
-        backend.weigh(weight, weight * 16);
+        backend.weigh(weight * 16);
       } else backend.row.limit = newLimit();
       balancer.reweigh(backend);
       oracle.change(backend, { weight: backend.weight, limit: backend.row.limit });
