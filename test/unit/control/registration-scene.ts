@@ -59,6 +59,10 @@ export class FakeAgent implements ConsulClient {
     });
   };
 
+  closings(): number {
+    return 0;
+  }
+
   tokenChanges(): number {
     return this.tokens;
   }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import type { Socket } from "node:net";
 import Consul from "consul";
 import type { ConsulConfig } from "../../../config/model.js";
 import type { Clock } from "../../../platform/clock.js";
@@ -33,6 +34,11 @@ export interface ConsulClient {
    * that came with it, so whoever told it something tells it anew when this moved.
    */
   tokenChanges(): number;
+  /**
+   * How many connections have closed. Who comes back on another one may speak with another agent, or with one that
+   * has restarted, whose indexes mean something else.
+   */
+  closings(): number;
   /** Closes the connections it holds. */
   close(): void;
 }
@@ -74,6 +80,20 @@ class TokenHistory {
   }
 }
 
+/** Counts the closings of connections, each once however many requests it carried. */
+class ClosingCount {
+  count = 0;
+  readonly #followed = new WeakSet<Socket>();
+
+  follow(socket: Socket): void {
+    if (this.#followed.has(socket)) return;
+    this.#followed.add(socket);
+    socket.once("close", () => {
+      this.count += 1;
+    });
+  }
+}
+
 class CutShortError extends Error {}
 class TooLargeError extends Error {}
 
@@ -86,11 +106,13 @@ class TooLargeError extends Error {}
  */
 export function createConsulClient(config: ConsulConfig, clock: Clock): ConsulClient {
   const papi = openPapi(config);
-  harden(papi);
+  const closings = new ClosingCount();
+  harden(papi, closings);
   const token = new TokenHistory();
   return {
     request: (request) => send(papi, config, token, clock, request),
     tokenChanges: () => token.changes,
+    closings: () => closings.count,
     close: () => papi.destroy(),
   };
 }
@@ -120,7 +142,7 @@ function openPapi(config: ConsulConfig): PapiClient {
  * The package listens only for the end of a body, so one that is cut short would wait for the timeout; it sets
  * no bound on a body; and it hands IPv6 literals to the resolver in their brackets.
  */
-function harden(papi: PapiClient): void {
+function harden(papi: PapiClient, closings: ClosingCount): void {
   papi._ext("onRequest", (request, next) => {
     const { transport } = request;
     if (request.req.hostname !== undefined)
@@ -128,6 +150,7 @@ function harden(papi: PapiClient): void {
     request.transport = {
       request(options) {
         const outgoing = transport.request(options);
+        outgoing.once("socket", (socket) => closings.follow(socket));
         outgoing.prependOnceListener("response", (response) => guardBody(outgoing, response));
         return outgoing;
       },

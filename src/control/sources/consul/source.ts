@@ -59,6 +59,7 @@ class ConsulSource implements Source {
       path: `/health/service/${encodeURIComponent(discovery.service)}`,
       query: queryOf(discovery, consul, datacenter),
       request: client.request,
+      closings: client.closings,
       read: (body) => readList(body, discovery),
       needs: `service:read on "${discovery.service}" and node:read on its nodes`,
       waitMs: consul.waitMs,

@@ -27,6 +27,8 @@ export interface WatchOptions<T> {
   /** Without `index` and `wait`. */
   readonly query: Readonly<Record<string, string>>;
   readonly request: ConsulRequestFunction;
+  /** How many connections to the agent have closed. */
+  readonly closings: () => number;
   /** Checks the shape of a body; the string says what is wrong with it. */
   readonly read: (body: unknown) => WatchedList<T> | string;
   /** The rights the query takes, for the message of a 403. */
@@ -87,6 +89,8 @@ export class ConsulWatch<T> {
   readonly #options: WatchOptions<T>;
   readonly #idle: TokenBucket;
   #index = 0n;
+  /** Closings when the index came; undefined when its connection was not to stay. */
+  #closings: number | undefined;
   #inForce: { readonly digest: string; readonly count: number } | undefined;
   /** Why an empty answer would not be believed now: set by a failure, cleared by any believed answer. */
   #distrust: string | undefined;
@@ -139,6 +143,7 @@ export class ConsulWatch<T> {
 
   #ask(): void {
     const { request, path, query } = this.#options;
+    this.#noticeClosing();
     const isBlocking = this.#index > 0n;
     this.#waitMs = isBlocking ? this.#nextWaitMs() : 0;
     const abort = new AbortController();
@@ -156,6 +161,17 @@ export class ConsulWatch<T> {
       timeoutMs: Math.ceil((this.#waitMs * 17) / 16) + answerSlackMs,
       signal: abort.signal,
     }).then(settle, (cause: unknown) => settle({ kind: "network", message: textOf(cause) }));
+  }
+
+  /**
+   * The agent may have restarted between two queries, when none was in flight to fail: blocking on an index of
+   * another history would see nothing until the wait is over.
+   */
+  #noticeClosing(): void {
+    if (this.#closings === undefined || this.#closings === this.#options.closings()) return;
+    this.#closings = undefined;
+    this.#index = 0n;
+    this.#distrust ??= "the connection was closed";
   }
 
   /** Short enough to be answered when a grace time ends. */
@@ -187,7 +203,7 @@ export class ConsulWatch<T> {
 
   /** Judges an answer and takes what it says; the delay until the next query, or why it is no answer. */
   #take(answer: ConsulResponse): number | Setback {
-    const { read, clock } = this.#options;
+    const { read, clock, closings } = this.#options;
     const meta = readQueryMeta(answer.headers);
     if (meta === undefined)
       return refused("answer has no usable X-Consul-Index: something else than Consul answers");
@@ -198,6 +214,7 @@ export class ConsulWatch<T> {
       return refused(`every instance is hidden from the token: it lacks ${this.#options.needs}`);
     }
     const wentBack = this.#advance(meta.index);
+    this.#closings = answer.headers.connection?.toLowerCase() === "close" ? undefined : closings();
     const nowMs = clock.nowMs();
     const doubt = this.#doubt(list.count, wentBack, meta);
     return doubt === undefined || this.#isGraceOver(nowMs)

@@ -62,6 +62,14 @@ it("uses one connection for one request after the other", async () => {
   expect(agent.connections).toBe(1);
 });
 
+it("counts the connections that have closed, however many requests they carried", async () => {
+  const { agent, client } = await open(scripts.answer(200, "[]"));
+  for (let n = 0; n < 3; n += 1) await get(client);
+  expect(client.closings()).toBe(0);
+  await agent.stop();
+  await expect.poll(() => client.closings(), { interval: 1 }).toBe(1);
+});
+
 it("encodes what the query holds", async () => {
   const { agent, client } = await open(scripts.answer(200, "[]"));
   const query = { filter: 'Service.Meta.a == "x&y"', ns: "a/b" };

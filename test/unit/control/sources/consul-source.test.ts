@@ -21,6 +21,7 @@ function setUp(discovery: Partial<ConsulDiscoveryConfig> = {}, config: Partial<C
       return new Promise<ConsulAnswer>((resolve) => (answer = resolve));
     },
     tokenChanges: () => 0,
+    closings: () => 0,
     close: () => (closed += 1),
   };
   const deps = { clock, random: () => 0, resolver, log };

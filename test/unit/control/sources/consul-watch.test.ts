@@ -70,6 +70,28 @@ describe("index and blocking", () => {
     expect(h.watch.report()).toMatchObject({ state: "live", reason: "", consecutiveFailures: 0 });
   });
 
+  it("forgets the index when its connection closed between two queries: the agent may have restarted", async () => {
+    const h = await liveWatch(["a"]);
+    await h.answer(list(["b"], 15n));
+    h.closings += 1;
+    await h.clock.advance(100);
+    expect(h.last().request.query.index).toBeUndefined();
+    await h.answerAndAwaitNext(list([], 13n));
+    expect(h.watch.report()).toMatchObject({ state: "suspect", failures: 0 });
+    expect(h.watch.report().reason).toContain("the connection was closed");
+    expect(h.last().request.query.index).toBe("13");
+    await h.answer(list(["c"], 14n));
+    expect(h.values).toEqual([["a"], ["b"], ["c"]]);
+  });
+
+  it("keeps the index where each answer says that its connection will close", async () => {
+    const h = await liveWatch(["a"]);
+    await h.answer(list(["b"], 15n, { connection: "Close" }));
+    h.closings += 1;
+    await h.clock.advance(100);
+    expect(h.last().request.query.index).toBe("15");
+  });
+
   it("stays starting while no answer ever came", async () => {
     const h = new WatchHarness();
     h.watch.start();

@@ -42,6 +42,8 @@ export class WatchHarness {
   readonly watch: ConsulWatch<readonly string[]>;
   inFlightMax = 0;
   aborts = 0;
+  /** Connections that closed. */
+  closings = 0;
   #open = 0;
 
   constructor(options: HarnessOptions = {}) {
@@ -53,6 +55,7 @@ export class WatchHarness {
       coalesceMs: options.coalesceMs ?? 100,
       emptyGraceMs: options.emptyGraceMs ?? 10_000,
       clock: this.clock,
+      closings: () => this.closings,
       random: options.random ?? (() => 1),
       request: (request) => this.#accept(request),
       read: (body) => {
