@@ -195,10 +195,11 @@ export class App {
 
   #warnOfMissingLists(): void {
     for (const { keeper } of this.#upstreams.values()) {
-      const status = keeper.status();
       if (keeper.pool.appliedMs !== undefined) continue;
-      const fields = { pool: keeper.pool.name, target: status.target, reason: status.reason };
-      this.#log.warn(fields, "no list before the start deadline, starting without");
+      for (const { target, reason } of keeper.statuses()) {
+        const fields = { pool: keeper.pool.name, target, reason };
+        this.#log.warn(fields, "no list before the start deadline, starting without");
+      }
     }
   }
 
@@ -312,10 +313,7 @@ export class App {
       pools: this.#pools,
       journal: this.#journal,
       info: () => this.#info(),
-      discovery: (pool) => {
-        const upstream = this.#upstreams.get(pool);
-        return upstream === undefined ? [] : [upstream.keeper.status()];
-      },
+      discovery: (pool) => this.#upstreams.get(pool)?.keeper.statuses() ?? [],
       openWork: (backend) => this.#openWork(backend),
       logLevel: () => this.#log.level(),
       setLogLevel: (level: LogThreshold) => this.#log.setLevel(level),

@@ -1,8 +1,10 @@
 import type { ConsulConfig, PoolConfig } from "./config/model.js";
+import { GuardedSource } from "./control/guarded-source.js";
+import { MergedSource } from "./control/merged-source.js";
 import { PoolKeeper } from "./control/pool-keeper.js";
 import { logPoolEvents } from "./control/pool-log.js";
 import { Prober } from "./control/prober.js";
-import type { SourceDeps } from "./control/source.js";
+import type { PoolSource, SourceDeps } from "./control/source.js";
 import { Pool } from "./core/pool.js";
 import { createBalancer, createProbe, createSource } from "./extensions.js";
 import type { Log } from "./platform/log.js";
@@ -43,10 +45,22 @@ export function buildUpstream(config: PoolConfig, parts: UpstreamParts): Upstrea
   pool.subscribe((event) => {
     if (event.type === "drain-deadline") service.work.cut(event.backend);
   });
-  const source = createSource(config.discovery, parts.consul, parts.deps);
+  const source = buildSource(config, pool, parts);
   const { healthCheck } = config;
   const prober = healthCheck && new Prober(pool, createProbe(healthCheck, clock), healthCheck, clock, random);
   return { keeper: new PoolKeeper({ pool, source, prober, clock }), service };
+}
+
+function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): PoolSource {
+  const { deps, log } = parts;
+  const guarded = new GuardedSource({
+    source: createSource(config.discovery, parts.consul, deps),
+    pool,
+    rules: config.suspicion,
+    clock: deps.clock,
+    log,
+  });
+  return new MergedSource([guarded], deps.clock, log);
 }
 
 function buildService(config: PoolConfig, pool: Pool, parts: UpstreamParts): UpstreamService {

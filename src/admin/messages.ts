@@ -164,6 +164,8 @@ export class Messages {
       queries: status.queries,
       failures: status.failures,
       endpoints: status.endpoints,
+      held: status.held,
+      suspicions: status.suspicions,
       details: { ...status.details },
     };
   }

@@ -112,6 +112,21 @@ const SOURCE_FAMILIES: readonly Family<SourceAge>[] = [
   ),
   gauge("pilotfish_discovery_age_seconds", "Since the last good answer.", ({ ageMs }) => seconds(ageMs)),
   gauge("pilotfish_discovery_endpoints", "Endpoints in the list in force.", ({ source }) => source.endpoints),
+  gauge(
+    "pilotfish_discovery_suspect",
+    "1 while an answer is not believed and the list before it stays.",
+    ({ source }) => Number(source.state === "suspect"),
+  ),
+  gauge(
+    "pilotfish_discovery_held_endpoints",
+    "Endpoints kept in force though the last answer lacks them.",
+    ({ source }) => source.held,
+  ),
+  counter(
+    "pilotfish_discovery_suspicions_total",
+    "Answers that were held because what they lack lives.",
+    ({ source }) => source.suspicions,
+  ),
   counter("pilotfish_discovery_queries_total", "Queries.", ({ source }) => source.queries),
   counter("pilotfish_discovery_failures_total", "Queries that failed.", ({ source }) => source.failures),
 ];

@@ -105,6 +105,10 @@ export interface DiscoveryStatus {
   readonly failures: number;
   /** In the list in force. */
   readonly endpoints: number;
+  /** Kept in force though the last answer lacks them. */
+  readonly held: number;
+  /** Answers that were held, since the start. */
+  readonly suspicions: number;
   readonly details: Readonly<Record<string, string>>;
 }
 

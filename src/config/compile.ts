@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { DnsDiscoveryConfig } from "./dns-model.js";
+import type { SuspicionConfig } from "./list-model.js";
 import type {
   AdminConfig,
   Config,
@@ -183,6 +184,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
   return {
     name: pool.name,
     discovery: compileDiscovery(pool.discovery),
+    suspicion: compileSuspicion(pool.suspicion),
     balance: pool.balance,
     timeouts: {
       connectMs: pool.timeouts.connect,
@@ -216,6 +218,12 @@ function compileDiscovery(discovery: ParsedPool["discovery"]): PoolConfig["disco
     case "file":
       return discovery;
   }
+}
+
+function compileSuspicion(suspicion: ParsedPool["suspicion"]): SuspicionConfig | undefined {
+  if (suspicion === undefined) return undefined;
+  const { removedPercent, hold, evidence } = suspicion;
+  return { removedPercent, holdMs: hold, evidenceMs: evidence };
 }
 
 function compileDns(dns: Extract<ParsedPool["discovery"], { readonly type: "dns" }>): DnsDiscoveryConfig {

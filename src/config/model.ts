@@ -1,4 +1,5 @@
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
+import type { SuspicionConfig } from "./list-model.js";
 
 /**
  * The configuration as the rest of the program sees it: every default filled in, every duration in
@@ -223,6 +224,8 @@ export interface RouteMatchConfig {
 export interface PoolConfig {
   readonly name: string;
   readonly discovery: DiscoveryConfig;
+  /** Undefined when every answer is believed. */
+  readonly suspicion: SuspicionConfig | undefined;
   readonly balance: BalanceConfig;
   readonly timeouts: PoolTimeouts;
   readonly retries: RetryConfig;

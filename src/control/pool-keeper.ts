@@ -2,7 +2,7 @@ import type { Snapshot } from "../core/endpoint.js";
 import type { Pool } from "../core/pool.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { Prober } from "./prober.js";
-import type { Source, SourceSink, SourceStatus } from "./source.js";
+import type { GuardedStatus, PoolSource, SourceSink } from "./source.js";
 
 /** Never sleep longer, so that a missed wake-up heals itself. */
 const LONGEST_SLEEP_MS = 60_000;
@@ -10,7 +10,7 @@ const LONGEST_SLEEP_MS = 60_000;
 /** What a keeper works with. */
 export interface PoolKeeperOptions {
   readonly pool: Pool;
-  readonly source: Source;
+  readonly source: PoolSource;
   /** Undefined where the pool has no active check. */
   readonly prober: Prober | undefined;
   readonly clock: Clock;
@@ -22,7 +22,7 @@ export interface PoolKeeperOptions {
  */
 export class PoolKeeper implements SourceSink {
   readonly pool: Pool;
-  readonly #source: Source;
+  readonly #source: PoolSource;
   readonly #prober: Prober | undefined;
   readonly #clock: Clock;
   #wake: Timer | undefined;
@@ -55,8 +55,9 @@ export class PoolKeeper implements SourceSink {
     this.#source.stop();
   }
 
-  status(): SourceStatus {
-    return this.#source.status();
+  /** Where its lists come from, and how these sources are. */
+  statuses(): readonly GuardedStatus[] {
+    return this.#source.statuses();
   }
 
   onSnapshot(snapshot: Snapshot): void {

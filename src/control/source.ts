@@ -55,6 +55,24 @@ export interface SourceStatus {
   readonly details: Readonly<Record<string, string>>;
 }
 
+/** A source together with what stands between it and the pool. */
+export interface GuardedStatus extends SourceStatus {
+  /** Endpoints kept in force though the last answer lacks them. */
+  readonly held: number;
+  /** Answers that were held, since the start. */
+  readonly suspicions: number;
+}
+
+/** All sources of one pool as its keeper sees them: one list, several states. */
+export interface PoolSource {
+  /** Begins to watch. Called once. The sink is never called before this returns. */
+  start(sink: SourceSink): void;
+  /** Ends watching; the sink is not called afterwards. */
+  stop(): void;
+  /** In their order. */
+  statuses(): readonly GuardedStatus[];
+}
+
 /** What every source is built with. */
 export interface SourceDeps {
   readonly clock: Clock;

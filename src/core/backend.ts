@@ -52,6 +52,7 @@ export class Backend {
   #isGone = false;
   /** Not a number when never used: a field that is always a number is written in place. */
   #lastUsedMs = Number.NaN;
+  #lastSuccessMs = Number.NaN;
   readonly monitor = new OutlierMonitor();
   /** The identity at one address: `key@host:port`. Unique in a pool. */
   readonly id: string;
@@ -105,6 +106,11 @@ export class Backend {
     return Number.isNaN(this.#lastUsedMs) ? undefined : this.#lastUsedMs;
   }
 
+  /** When it last answered well; undefined when never. */
+  get lastSuccessMs(): number | undefined {
+    return Number.isNaN(this.#lastSuccessMs) ? undefined : this.#lastSuccessMs;
+  }
+
   /** Whether it may take new work. */
   get isEligible(): boolean {
     return this.row.state === ALL_BITS && this.row.weight16 > 0;
@@ -144,6 +150,11 @@ export class Backend {
   /** For the pool: a lease was taken. */
   used(nowMs: number): void {
     this.#lastUsedMs = nowMs;
+  }
+
+  /** For the pool: a lease ended with success. */
+  succeeded(nowMs: number): void {
+    this.#lastSuccessMs = nowMs;
   }
 }
 

@@ -207,6 +207,7 @@ export class Pool implements LeaseOwner {
     const { backend } = lease;
     backend.row.giveBack(lease.writer);
     backend.row.add(COUNTER.success + outcomeIndex(outcome), lease.writer, 1);
+    if (outcome === "success") backend.succeeded(nowMs);
     if (status >= 100 && status < 600) {
       backend.row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
     }

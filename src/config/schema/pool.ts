@@ -2,10 +2,16 @@ import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
 import { choice, duration, flag, integer, strictMap } from "./field.js";
 import { healthCheckSchema } from "./health-check.js";
+import { suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
 import { nameField } from "./route.js";
 
 const shared = {
+  suspicion: suspicionSchema
+    .prefault("on")
+    .describe(
+      "An answer of discovery that would take everything away is held while the missing instances live, or off.",
+    ),
   balance: balanceSchema
     .prefault("leastconn")
     .describe("leastconn, roundrobin or random, or { algorithm, ... } with its options."),

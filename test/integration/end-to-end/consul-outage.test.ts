@@ -64,6 +64,33 @@ describe.skipIf(isConsulMissing())("without Consul", () => {
     expect(report.shares().get("three")).toBeGreaterThan(0);
   }, 40_000);
 
+  it("a catalog that loses everything at once takes nothing from a pool whose backends answer", async () => {
+    stage = await Stage.openWithConsul();
+    const backends = await stage.backends("one", "two");
+    for (const backend of backends) await stage.register("web", backend);
+    const sidecar = await stage.sidecarFor("web");
+    const admin = stage.admin(sidecar);
+    await admin.settles("one", "two");
+    const load = stage.load("mass deregistration", {
+      port: sidecar.port(),
+      open: 8,
+      methods: ["GET", "POST"],
+    });
+    await load.more(200);
+    for (const backend of backends) await stage.deregister(backend);
+    const suspect = await admin.sourceIs(SourceState.SOURCE_STATE_SUSPECT);
+    expect(suspect.reason).toContain("the answer leaves 0 of 1 that took work");
+    expect([suspect.held, suspect.suspicions, await sidecar.metric("pilotfish_discovery_suspect")]).toEqual([
+      1, 1, 1,
+    ]);
+    await load.more(500);
+    for (const backend of backends) await stage.register("web", backend);
+    await admin.sourceIs(SourceState.SOURCE_STATE_LIVE);
+    await admin.settles("one", "two");
+    await load.more(200);
+    expect((await load.stop()).problems()).toEqual({});
+  }, 40_000);
+
   it("an empty list is believed once its grace is over, and without one from an agent that never failed", async () => {
     stage = await Stage.openWithConsul();
     const [one] = await stage.backends("one");
@@ -71,6 +98,7 @@ describe.skipIf(isConsulMissing())("without Consul", () => {
     await stage.register("web", one);
     const sidecar = await stage.sidecarFor("web", {
       process: { consul: { ...stage.consulConfig, emptyGrace: "1s" } },
+      pool: { suspicion: { evidence: "2s" } },
     });
     const admin = stage.admin(sidecar);
     await admin.settles("one");
@@ -85,7 +113,11 @@ describe.skipIf(isConsulMissing())("without Consul", () => {
     await stage.consul.restart();
     await admin.sourceIs(SourceState.SOURCE_STATE_SUSPECT);
     expect(await admin.eligible()).toEqual(["one"]);
-    await until(async () => (await admin.eligible()).length === 0, 5_000, "the end of the grace");
+    await until(
+      async () => (await admin.eligible()).length === 0,
+      5_000,
+      "the end of the grace, and of the sign of life",
+    );
     expect((await admin.source()).state).toBe(SourceState.SOURCE_STATE_LIVE);
   });
 

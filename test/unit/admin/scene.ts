@@ -110,6 +110,8 @@ export class Scene implements AdminPorts {
         queries: 12,
         failures: 2,
         endpoints: 3,
+        held: 0,
+        suspicions: 1,
         details: { index: "17" },
       },
     ];

@@ -99,6 +99,7 @@ describe("a minimal file", () => {
             filter: undefined,
             resolve: "all",
           },
+          suspicion: { removedPercent: 100, holdMs: 60_000, evidenceMs: 10_000 },
           balance: { algorithm: "leastconn", idle: "weighted" },
           timeouts: {
             connectMs: 5_000,

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { PoolKeeper } from "../../../src/control/pool-keeper.js";
-import type { Source, SourceSink, SourceStatus } from "../../../src/control/source.js";
+import type { GuardedStatus, PoolSource, SourceSink } from "../../../src/control/source.js";
 import { endpoint, newPool, OUTLIER } from "../../support/pool-fixture.js";
 import { ManualClock } from "./sources/manual-clock.js";
 
 /** A source that says what the test says. */
-class SpokenSource implements Source {
+class SpokenSource implements PoolSource {
   sink: SourceSink | undefined;
   isStopped = false;
 
@@ -17,7 +17,7 @@ class SpokenSource implements Source {
     this.isStopped = true;
   }
 
-  status(): SourceStatus {
+  statuses(): readonly GuardedStatus[] {
     throw new Error("nobody asks");
   }
 

@@ -953,6 +953,10 @@ export interface Source {
   endpoints: number;
   /** Particulars of the kind, such as Consul's index. */
   details: { [key: string]: string };
+  /** Endpoints kept in force though the last answer lacks them, because they live. */
+  held: number;
+  /** Answers that were held, since the start. */
+  suspicions: number;
 }
 
 export interface Source_DetailsEntry {
@@ -7324,6 +7328,8 @@ function createBaseSource(): Source {
     failures: 0,
     endpoints: 0,
     details: {},
+    held: 0,
+    suspicions: 0,
   };
 }
 
@@ -7365,6 +7371,12 @@ export const Source: MessageFns<Source> = {
     globalThis.Object.entries(message.details).forEach(([key, value]: [string, string]) => {
       Source_DetailsEntry.encode({ key: key as any, value }, writer.uint32(98).fork()).join();
     });
+    if (message.held !== 0) {
+      writer.uint32(104).uint32(message.held);
+    }
+    if (message.suspicions !== 0) {
+      writer.uint32(112).uint32(message.suspicions);
+    }
     return writer;
   },
 
@@ -7480,6 +7492,22 @@ export const Source: MessageFns<Source> = {
             }
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.held = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.suspicions = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7521,6 +7549,8 @@ export const Source: MessageFns<Source> = {
       },
       {},
     );
+    message.held = object.held ?? 0;
+    message.suspicions = object.suspicions ?? 0;
     return message;
   },
 };

@@ -1,0 +1,11 @@
+/** What the configuration says of lists of endpoints on their way to a pool, checked and complete as all of `model.ts`. */
+
+/** When an answer of discovery is not believed at once. */
+export interface SuspicionConfig {
+  /** An answer that leaves so many percent fewer than took work before; 100: that leaves none. */
+  readonly removedPercent: number;
+  /** Longest time such an answer is held. */
+  readonly holdMs: number;
+  /** How long a good answer to real traffic counts as a sign of life. */
+  readonly evidenceMs: number;
+}
