@@ -97,7 +97,7 @@ export function createBalancer(config: BalanceConfig, random: Random): Balancer 
   return makerOf<BalanceConfig, [Random], Balancer>(BALANCERS, config.algorithm)(config, random);
 }
 
-/** The source a pool's configuration names. */
+/** A source that a pool's configuration names. */
 export function createSource(config: DiscoveryConfig, consul: ConsulConfig, deps: SourceDeps): Source {
   return makerOf<DiscoveryConfig, [ConsulConfig, SourceDeps], Source>(SOURCES, config.type)(
     config,

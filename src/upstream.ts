@@ -53,14 +53,17 @@ export function buildUpstream(config: PoolConfig, parts: UpstreamParts): Upstrea
 
 function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): PoolSource {
   const { deps, log } = parts;
-  const guarded = new GuardedSource({
-    source: createSource(config.discovery, parts.consul, deps),
-    pool,
-    rules: config.suspicion,
-    clock: deps.clock,
-    log,
-  });
-  return new MergedSource([guarded], deps.clock, log);
+  const guarded = config.discovery.map(
+    (discovery) =>
+      new GuardedSource({
+        source: createSource(discovery, parts.consul, deps),
+        pool,
+        rules: config.suspicion,
+        clock: deps.clock,
+        log,
+      }),
+  );
+  return new MergedSource(guarded, deps.clock, log);
 }
 
 function buildService(config: PoolConfig, pool: Pool, parts: UpstreamParts): UpstreamService {

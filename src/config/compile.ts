@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import type { DnsDiscoveryConfig } from "./dns-model.js";
+import { compileDiscovery } from "./compile-discovery.js";
 import type { SuspicionConfig } from "./list-model.js";
 import type {
   AdminConfig,
@@ -203,44 +203,10 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
   };
 }
 
-function compileDiscovery(discovery: ParsedPool["discovery"]): PoolConfig["discovery"] {
-  switch (discovery.type) {
-    case "consul": {
-      const { datacenter, namespace, partition, filter, ...rest } = discovery;
-      return { ...rest, datacenter, namespace, partition, filter };
-    }
-    case "dns":
-      return compileDns(discovery);
-    case "static":
-      return { ...discovery, endpoints: discovery.endpoints.map(({ id, ...rest }) => ({ id, ...rest })) };
-    case "dns-sd":
-      return { ...discovery, interfaces: discovery.interfaces };
-    case "file":
-      return discovery;
-  }
-}
-
 function compileSuspicion(suspicion: ParsedPool["suspicion"]): SuspicionConfig | undefined {
   if (suspicion === undefined) return undefined;
   const { removedPercent, hold, evidence } = suspicion;
   return { removedPercent, holdMs: hold, evidenceMs: evidence };
-}
-
-function compileDns(dns: Extract<ParsedPool["discovery"], { readonly type: "dns" }>): DnsDiscoveryConfig {
-  const { type, name, record, port, resolvers, retries, resolve, hold } = dns;
-  return {
-    ...{ type, name, record, port, resolvers, retries, resolve },
-    minTtlMs: dns.minTtl,
-    maxTtlMs: dns.maxTtl,
-    timeoutMs: dns.timeout,
-    hold: {
-      nxMs: hold.nx,
-      timeoutMs: hold.timeout,
-      refusedMs: hold.refused,
-      otherMs: hold.other,
-      obsoleteMs: hold.obsolete,
-    },
-  };
 }
 
 function compileHealthCheck(check: ParsedPool["healthCheck"]): HealthCheckConfig | undefined {

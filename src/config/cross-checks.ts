@@ -5,6 +5,7 @@ import type { SocketAddressConfig } from "./model.js";
 import { asList, formatPath, isMap, type Path, valueAt } from "./path.js";
 import type { Report } from "./report.js";
 import { ADMIN_DEFAULTS } from "./schema/admin.js";
+import { MAX_CONNECTIONS } from "./schema/consul.js";
 
 /**
  * The rules between fields that stand apart. They read the tree rather than the schema's result, so that they
@@ -17,7 +18,9 @@ export function crossCheck(tree: unknown, document: ConfigDocument, report: Repo
   checks.checkBinds();
   checks.checkAdvertise();
   for (const index of asList(valueAt(tree, ["listeners"])).keys()) checks.checkListener(["listeners", index]);
-  for (const index of asList(valueAt(tree, ["pools"])).keys()) checks.checkEndpoints(["pools", index]);
+  checks.checkConsulConnections();
+  for (const index of asList(valueAt(tree, ["pools"])).keys())
+    checks.checkDiscovery(["pools", index, "discovery"]);
 }
 
 class CrossChecks {
@@ -97,11 +100,35 @@ class CrossChecks {
     }
   }
 
-  /** Two endpoints of a pool with one identity at one address would be one row. */
-  checkEndpoints(pool: Path): void {
+  checkDiscovery(path: Path): void {
+    const discovery = this.#at(path);
+    if (!Array.isArray(discovery)) this.checkEndpoints(path);
+    else for (const index of discovery.keys()) this.checkEndpoints([...path, index]);
+  }
+
+  /** Each watch holds a connection for good, and an agent refuses the ones above its limit, whoever comes last. */
+  checkConsulConnections(): void {
+    const limit = Number(this.#at(["consul", "maxConnections"]) ?? MAX_CONNECTIONS);
+    let count = this.#at(["service"]) === undefined ? 0 : 1;
+    for (const [index, pool] of asList(this.#at(["pools"])).entries()) {
+      const discovery = valueAt(pool, ["discovery"]);
+      for (const source of Array.isArray(discovery) ? discovery : [discovery]) {
+        if (valueAt(source, ["type"]) !== "consul") continue;
+        const before = count;
+        count += 1 + asList(valueAt(source, ["failover"])).length;
+        if (before > limit || count <= limit) continue;
+        const path = ["pools", index, "discovery"];
+        const message = `needs connection ${count} to Consul, expected at most ${limit} (consul.maxConnections)`;
+        this.#report.add({ path, message, at: "value" });
+      }
+    }
+  }
+
+  /** Two endpoints of a source with one identity at one address would be one row. */
+  checkEndpoints(source: Path): void {
     const seen = new Map<string, Path>();
-    for (const [index, endpoint] of asList(this.#at([...pool, "discovery", "endpoints"])).entries()) {
-      const path = [...pool, "discovery", "endpoints", index];
+    for (const [index, endpoint] of asList(this.#at([...source, "endpoints"])).entries()) {
+      const path = [...source, "endpoints", index];
       const written = isMap(endpoint) ? endpoint.address : endpoint;
       const parsed = parseHostPort(written);
       if (!parsed.ok) continue;

@@ -1,3 +1,4 @@
+import type { ConsulDiscoveryConfig } from "./consul-model.js";
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
 import type { SuspicionConfig } from "./list-model.js";
 
@@ -223,7 +224,8 @@ export interface RouteMatchConfig {
 /** One upstream service. */
 export interface PoolConfig {
   readonly name: string;
-  readonly discovery: DiscoveryConfig;
+  /** Where two list one instance, the one named first has its way. */
+  readonly discovery: readonly DiscoveryConfig[];
   /** Undefined when every answer is believed. */
   readonly suspicion: SuspicionConfig | undefined;
   readonly balance: BalanceConfig;
@@ -245,23 +247,6 @@ export type DiscoveryConfig =
   | DnsSdDiscoveryConfig
   | StaticDiscoveryConfig
   | FileDiscoveryConfig;
-
-/** The instances of a service in Consul. */
-export interface ConsulDiscoveryConfig {
-  readonly type: "consul";
-  readonly service: string;
-  /** All of them must be present. */
-  readonly tags: readonly string[];
-  /** Worst status that still takes traffic. Applied here, never sent as `?passing`. */
-  readonly minStatus: "passing" | "warning" | "any";
-  readonly datacenter: string | undefined;
-  readonly namespace: string | undefined;
-  readonly partition: string | undefined;
-  /** Consul filter expression, passed through. */
-  readonly filter: string | undefined;
-  /** `all` makes each address of a name a backend, `one` takes the first. */
-  readonly resolve: "all" | "one";
-}
 
 /** Endpoints written in the configuration. */
 export interface StaticDiscoveryConfig {

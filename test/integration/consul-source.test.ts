@@ -1,6 +1,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import type { ConsulConfig, ConsulDiscoveryConfig } from "../../src/config/model.js";
+import type { ConsulDiscoveryConfig } from "../../src/config/consul-model.js";
+import type { ConsulConfig } from "../../src/config/model.js";
 import { createResolver } from "../../src/control/resolver.js";
 import type { Source } from "../../src/control/source.js";
 import { createConsulSource } from "../../src/control/sources/consul/source.js";
@@ -199,6 +200,38 @@ describe.skipIf(isConsulMissing())("a source on a real Consul", () => {
       .poll(() => broken.source.status().reason, patience)
       .toContain("the configuration must change");
     expect(broken.source.status().state).toBe("starting");
+  });
+
+  it("repeats a prepared query, from the nearest on", async () => {
+    const agent = await consul();
+    await register(agent, "a", { Tags: ["v2"] });
+    await register(agent, "b", { Port: 81 });
+    const made = await fetch(`${agent.url}/v1/query`, {
+      method: "POST",
+      body: JSON.stringify({ Name: "web-v2", Service: { Service: "web", Tags: ["v2"], Near: "_agent" } }),
+    });
+    expect(made.status).toBe(200);
+    const subject = { kind: "query", name: "web-v2", intervalMs: 200 } as const;
+    const { source, addresses } = watch(agent.url, {}, { subject, near: "_agent" });
+    await expect.poll(addresses, patience).toEqual(["10.1.0.1:80"]);
+    await register(agent, "c", { Port: 82, Tags: ["v2"] });
+    await expect.poll(addresses, patience).toEqual(["10.1.0.1:80", "10.1.0.1:82"]);
+    expect(source.status()).toMatchObject({
+      state: "live",
+      failures: 0,
+      target: `query web-v2 at ${agent.url}`,
+    });
+    const none = watch(agent.url, {}, { subject: { ...subject, name: "none" } });
+    await expect.poll(() => none.source.status().reason, patience).toContain("no such prepared query");
+  });
+
+  it("connects to a tagged address where there is one", async () => {
+    const agent = await consul();
+    const wan = { wan: { Address: "203.0.113.9", Port: 8080 } };
+    await register(agent, "a", { TaggedAddresses: wan });
+    await register(agent, "b", { Port: 81 });
+    const { addresses } = watch(agent.url, {}, { taggedAddress: "wan" });
+    await expect.poll(addresses, patience).toEqual(["10.1.0.1:81", "203.0.113.9:8080"]);
   });
 
   it("names the datacenter that does not exist", async () => {

@@ -1,5 +1,8 @@
 import { accept, type Parsed, refuse } from "../parsed.js";
-import { duration, filePath, flag, isAnyMap, scalar, strictMap, text } from "./field.js";
+import { duration, filePath, flag, integer, isAnyMap, scalar, strictMap, text } from "./field.js";
+
+/** Of 200 that an agent takes of one client address by default; others live there too. */
+export const MAX_CONNECTIONS = 150;
 
 const ADDRESS_EXPECTED = "http://host:port, https://host:port or unix:///path";
 
@@ -50,9 +53,14 @@ export const consulSchema = strictMap({
     .describe("TLS towards the agent, used when the address begins with https."),
   wait: duration("Longest time a blocking query waits for a change.", { min: "1s" }).prefault("60s"),
   emptyGrace: duration("How long the first empty answer after a failure is disbelieved.").prefault("10s"),
-  coalesce: duration("After a change was taken, later ones within this window are taken together.").prefault(
-    "50ms",
-  ),
+  coalesce: duration("After a change was taken, later ones within this window are taken together.", {
+    min: "50ms",
+    max: "2s",
+  }).prefault("50ms"),
+  maxConnections: integer(
+    "Most connections to the agent, one for each service and datacenter that is watched; an agent takes 200 of one client.",
+    { min: 1, max: 10_000 },
+  ).prefault(MAX_CONNECTIONS),
 })
   .prefault({})
   .describe("How to reach Consul. What the file leaves out comes from the environment of the Consul CLI.");

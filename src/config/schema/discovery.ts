@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseHostPort, parseNameServer } from "../address.js";
+import { consulDiscoverySchema, resolve, tag } from "./consul-discovery.js";
 import {
   choice,
   duration,
@@ -13,8 +14,6 @@ import {
   strictMap,
   text,
 } from "./field.js";
-
-const tag = text("A tag.", "a tag", /^.{1,255}$/);
 
 const endpointText = scalar("host:port of an instance.", parseHostPort, { type: "string" });
 
@@ -35,29 +34,6 @@ const endpointSchema = z.union([
       .describe("Free names and values."),
   }).transform(({ address, ...rest }) => ({ ...address, ...rest })),
 ]);
-
-const resolve = choice("For endpoints that are names: every address is a backend, or the first one alone.", [
-  "all",
-  "one",
-]).prefault("all");
-
-const consulSchema = strictMap({
-  type: z.literal("consul").describe("Watch a service in Consul's catalog."),
-  service: text("Name of the service.", "the name of a service", /^[^\s\0/]{1,255}$/),
-  tags: list(tag).prefault([]).describe("All of them must be present."),
-  minStatus: choice("Worst status that still takes traffic.", ["passing", "warning", "any"]).prefault(
-    "warning",
-  ),
-  datacenter: text("In place of consul.datacenter.", "the name of a datacenter").optional(),
-  namespace: text("In place of consul.namespace.", "the name of a namespace").optional(),
-  partition: text("In place of consul.partition.", "the name of a partition").optional(),
-  filter: text(
-    "Consul filter expression, passed through.",
-    "a filter expression",
-    /^[^\0]{1,4096}$/,
-  ).optional(),
-  resolve,
-});
 
 /** Labels of 1 to 63 characters, 253 in all, a dot at the end or none. */
 const dnsName =
@@ -141,9 +117,18 @@ const fileSchema = strictMap({
   resolve,
 });
 
-/** `discovery`: where the endpoints of a pool come from. */
+const sourceSchema = z.discriminatedUnion(
+  "type",
+  [consulDiscoverySchema, dnsSchema, dnsSdSchema, staticSchema, fileSchema],
+  { error: "a map with type" },
+);
+
+/** `discovery`: where the endpoints of a pool come from; one source, or several in their order. */
 export const discoverySchema = z
-  .discriminatedUnion("type", [consulSchema, dnsSchema, dnsSdSchema, staticSchema, fileSchema], {
-    error: "a map with type",
-  })
-  .describe("Where the endpoints come from.");
+  .union([
+    sourceSchema,
+    list(sourceSchema).min(1, { error: "at least one source" }).max(8, { error: "at most 8 sources" }),
+  ])
+  .describe(
+    "Where the endpoints come from; of a list, the source named first has its way where two list one instance.",
+  );

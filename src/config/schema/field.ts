@@ -52,14 +52,17 @@ export function list<S extends z.ZodType>(item: S) {
 }
 
 /** A duration in milliseconds; limits are inclusive and default to 0 and 596h. */
-export function duration(doc: string, limits: { readonly min?: string } = {}) {
+export function duration(doc: string, limits: { readonly min?: string; readonly max?: string } = {}) {
   const minMs = limits.min === undefined ? 0 : mustParse(parseDuration(limits.min));
-  const range = minMs === 0 ? "" : ` At least ${formatDuration(minMs)}.`;
+  const maxMs = limits.max === undefined ? MAX_DURATION_MS : mustParse(parseDuration(limits.max));
+  const atLeast = minMs === 0 ? "" : ` At least ${formatDuration(minMs)}.`;
   const parse = (input: unknown): Parsed<number> => {
     const parsed = parseDuration(input);
-    return parsed.ok && parsed.value < minMs ? refuse(`at least ${formatDuration(minMs)}`) : parsed;
+    if (!parsed.ok) return parsed;
+    if (parsed.value < minMs) return refuse(`at least ${formatDuration(minMs)}`);
+    return parsed.value > maxMs ? refuse(`at most ${formatDuration(maxMs)}`) : parsed;
   };
-  return scalar(`${doc}${range} Unit: ms, s, m or h; at most ${formatDuration(MAX_DURATION_MS)}.`, parse, {
+  return scalar(`${doc}${atLeast} Unit: ms, s, m or h; at most ${formatDuration(maxMs)}.`, parse, {
     type: ["string", "integer"],
     pattern: `^(0|\\d+(ms|s|m|h))$|${SUBSTITUTED}`,
     minimum: 0,

@@ -14,10 +14,16 @@ function parse(discovery: object) {
   );
 }
 
-function read(discovery: object): DiscoveryConfig | undefined {
+function readAll(discovery: object): readonly DiscoveryConfig[] {
   const result = parse(discovery);
   expect(result.ok ? [] : result.problems).toEqual([]);
-  return result.ok ? result.config.pools[0]?.discovery : undefined;
+  return (result.ok ? result.config.pools[0]?.discovery : undefined) ?? [];
+}
+
+function read(discovery: object): DiscoveryConfig | undefined {
+  const [only, ...others] = readAll(discovery);
+  expect(others).toEqual([]);
+  return only;
 }
 
 function problemsOf(discovery: object): readonly string[] {
@@ -152,5 +158,119 @@ describe("the JSON schema of discovery", () => {
     [{ type: "dns", name: "web.test", ttl: "5s" }, false],
   ])("says of %j: %j", (discovery, expected) => {
     expect(isValid(discovery)).toBe(expected);
+  });
+});
+
+describe("discovery by consul", () => {
+  it("takes every field, and makes a source of each datacenter in the order of failover", () => {
+    const shared = {
+      type: "consul",
+      subject: { kind: "service", name: "web" },
+      tags: ["v2"],
+      minStatus: "passing",
+      namespace: "ns",
+      partition: "p",
+      filter: "x == 1",
+      near: "_agent",
+      zoneKey: "rack",
+      resolve: "one",
+    };
+    expect(
+      readAll({
+        ...{ type: "consul", service: "web", tags: ["v2"], minStatus: "passing", namespace: "ns" },
+        ...{ partition: "p", filter: "x == 1", near: "_agent", zoneKey: "rack", resolve: "one" },
+        datacenter: "dc1",
+        taggedAddress: "lan",
+        failover: ["dc2", { datacenter: "dc3", taggedAddress: "wan" }],
+      }),
+    ).toEqual([
+      { ...shared, datacenter: "dc1", taggedAddress: "lan", priority: 0 },
+      { ...shared, datacenter: "dc2", taggedAddress: "lan", priority: 1 },
+      { ...shared, datacenter: "dc3", taggedAddress: "wan", priority: 2 },
+    ]);
+  });
+
+  it("takes a prepared query", () => {
+    expect(read({ type: "consul", query: "nearest-web" })).toMatchObject({
+      subject: { kind: "query", name: "nearest-web", intervalMs: 10_000 },
+      priority: 0,
+    });
+  });
+
+  it("takes the name of a service from the environment", () => {
+    const text = (name: string) =>
+      `listeners: [{ name: front, bind: ":1", pool: web }]
+pools: [{ name: web, discovery: { type: consul, service: "${name}" } }]`;
+    const env = { APP: "shop", STAGE: "blue" };
+    const result = parseConfig(text(`web-\${APP}-\${STAGE}`), { file: "f", env });
+    expect(result.ok && result.config.pools[0]?.discovery[0]).toMatchObject({
+      subject: { kind: "service", name: "web-shop-blue" },
+    });
+    const broken = parseConfig(text(`web-\${NOWHERE}`), { file: "f", env });
+    expect(broken.ok ? "" : broken.problems.map(({ message }) => message).join()).toContain(
+      "the environment variable NOWHERE is not set",
+    );
+  });
+});
+
+describe("several sources", () => {
+  it("stand in their order", () => {
+    const sources = readAll([
+      { type: "file", path: "e.yaml" },
+      { type: "consul", service: "web", failover: ["dc2"] },
+      { type: "static", endpoints: ["10.0.0.1:80"] },
+    ]);
+    expect(sources.map((each) => [each.type, "datacenter" in each ? each.datacenter : ""])).toEqual([
+      ["file", ""],
+      ["consul", undefined],
+      ["consul", "dc2"],
+      ["static", ""],
+    ]);
+  });
+
+  it.each<[object, string]>([
+    [[], "pools[0].discovery: found an empty list, expected at least one source"],
+    [
+      Array(9).fill({ type: "file", path: "e" }),
+      "pools[0].discovery: found a list, expected at most 8 sources",
+    ],
+    [[{ type: "file" }], "pools[0].discovery[0].path: missing, expected the path of a file"],
+    [["web"], 'pools[0].discovery[0]: found "web", expected a map with type'],
+    [
+      [{ type: "static", endpoints: ["a:1", "a:1"] }],
+      'pools[0].discovery[0].endpoints[1]: found "a:1", expected no endpoint twice',
+    ],
+  ])("are refused: %j", (discovery, problem) => {
+    expect(problemsOf(discovery).join("\n")).toContain(problem);
+  });
+});
+
+describe("connections to Consul", () => {
+  const problems = (pools: number, more: object = {}, discovery: object = {}) => {
+    const names = Array.from({ length: pools }, (_, index) => `p${index}`);
+    const result = parseConfig(
+      JSON.stringify({
+        listeners: names.map((name, index) => ({ name, bind: `:${index + 1}`, pool: name })),
+        pools: names.map((name) => ({ name, discovery: { type: "consul", service: name, ...discovery } })),
+        ...more,
+      }),
+      { file: "f", env: {} },
+    );
+    return result.ok ? [] : result.problems.map(({ path, message }) => `${path}: ${message}`);
+  };
+
+  it("are one per watch and at most 150, and the first above is named", () => {
+    expect(problems(150)).toEqual([]);
+    expect(problems(152)).toEqual([
+      "pools[150].discovery: needs connection 151 to Consul, expected at most 150 (consul.maxConnections)",
+    ]);
+  });
+
+  it("are counted for each datacenter and for the registration, against the configured limit", () => {
+    const consul = { maxConnections: 4 };
+    expect(problems(2, { consul }, { failover: ["dc2"] })).toEqual([]);
+    expect(problems(2, { consul, service: { name: "me", port: 9 } }, { failover: ["dc2"] })).toEqual([
+      "pools[1].discovery: needs connection 5 to Consul, expected at most 4 (consul.maxConnections)",
+    ]);
   });
 });

@@ -23,7 +23,7 @@ consul:
   tls: { ca: ca.pem, cert: cert.pem, key: key.pem, serverName: consul, verify: false }
   wait: 60s
   emptyGrace: 10s
-  coalesce: 0
+  coalesce: 50ms
 admin:
   grpc: { address: "0.0.0.0:7070", tls: { cert: a, key: b, clientCa: c }, tokenFile: t, insecure: false }
   http: off
@@ -84,7 +84,7 @@ const BAD = [
   "listeners: [{ name: a, bind: ':1', timeouts: { client: 30 } }]",
   "listeners: [{ name: a, bind: ':1', limits: { maxHeadBytes: 16KB } }]",
   "listeners: [{ name: a, bind: ':1', limits: { maxHeaders: 0 } }]",
-  "listeners: [{ name: a, bind: ':1' }]\npools: [{ name: a, discovery: { type: consul } }]",
+  "listeners: [{ name: a, bind: ':1' }]\npools: [{ name: a, discovery: { type: dns } }]",
   "listeners: [{ name: a, bind: ':1' }]\npools: [{ name: a, discovery: { type: file, path: e }, healthCheck: { typ: tcp } }]",
   "listeners: [{ name: a, bind: ':1' }]\nservice: { name: a, port: 1, check: { kind: script } }",
   "listeners: [{ name: a, bind: ':1' }]\nservice: { name: a }",

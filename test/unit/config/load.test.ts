@@ -88,17 +88,23 @@ describe("a minimal file", () => {
       pools: [
         {
           name: "web",
-          discovery: {
-            type: "consul",
-            service: "web",
-            tags: [],
-            minStatus: "warning",
-            datacenter: undefined,
-            namespace: undefined,
-            partition: undefined,
-            filter: undefined,
-            resolve: "all",
-          },
+          discovery: [
+            {
+              type: "consul",
+              subject: { kind: "service", name: "web" },
+              tags: [],
+              minStatus: "warning",
+              datacenter: undefined,
+              priority: 0,
+              namespace: undefined,
+              partition: undefined,
+              filter: undefined,
+              near: undefined,
+              taggedAddress: undefined,
+              zoneKey: "zone",
+              resolve: "all",
+            },
+          ],
           suspicion: { removedPercent: 100, holdMs: 60_000, evidenceMs: 10_000 },
           balance: { algorithm: "leastconn", idle: "weighted" },
           timeouts: {
@@ -227,7 +233,7 @@ pools:
     discovery:
       type: static
       endpoints: ["10.0.0.2:80", { address: "[::1]:81", id: a, weight: 0, tags: [x], meta: { zone: b } }]`);
-    expect(pools[0]?.discovery).toEqual({
+    expect(pools[0]?.discovery[0]).toEqual({
       type: "static",
       resolve: "all",
       endpoints: [
@@ -400,7 +406,7 @@ pools: [{ name: web, discovery: { type: file, path: "$\${a}" }, retries: { redis
       maxConnections: 7,
       startDeadlineMs: 3_000,
       listeners: [{ bind: [{ port: 81 }] }],
-      pools: [{ discovery: { path: "${a}" }, retries: { redispatch: false } }],
+      pools: [{ discovery: [{ path: "${a}" }], retries: { redispatch: false } }],
     });
   });
 

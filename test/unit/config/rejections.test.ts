@@ -80,6 +80,9 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...C, "wait"], "10ms", "expected at least 1s"],
   [[...C, "emptyGrace"], "x", DURATION],
   [[...C, "coalesce"], "x", DURATION],
+  [[...C, "coalesce"], "49ms", "expected at least 50ms"],
+  [[...C, "coalesce"], "2001ms", "expected at most 2s"],
+  [[...C, "maxConnections"], 0, "from 1 to 10000"],
   [G, "0.0.0.0:7070", "expected a loopback address or a unix socket; elsewhere"],
   [G, { address: "0.0.0.0:7070", tls: { cert: "c", key: "k" } }, "admin.grpc.address: found"],
   [G, { address: "0.0.0.0:7070", tokenFile: "t" }, "admin.grpc.address: found"],
@@ -191,6 +194,19 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "discovery", "tags"], "v2", "expected a list"],
   [[...P, "discovery", "tags", 0], 2, 'a tag, in quotes: "2"'],
   [[...P, "discovery", "minStatus"], "critical", "expected passing, warning or any"],
+  [[...P, "discovery", "query"], "web", "expected either service or query"],
+  [[...P, "discovery", "queryInterval"], "10ms", "expected at least 1s"],
+  [[...P, "discovery", "failover"], Array(9).fill("dc2"), "expected at most 8 datacenters"],
+  [[...P, "discovery", "failover", 0], "a/b", "the name of a datacenter"],
+  [[...P, "discovery", "failover", 0, "datacenter"], "", "the name of a datacenter"],
+  [
+    [...P, "discovery", "failover", 0],
+    { datacenter: "dc2", taggedAddress: "a b" },
+    "pools[0].discovery.failover[0].taggedAddress",
+  ],
+  [[...P, "discovery", "near"], "a b", "the name of a node, or _agent"],
+  [[...P, "discovery", "taggedAddress"], "a b", "the name of a tagged address"],
+  [[...P, "discovery", "zoneKey"], "a b", "a key of meta"],
   [[...P, "discovery", "datacenter"], "", "the name of a datacenter"],
   [[...P, "discovery", "namespace"], "", "the name of a namespace"],
   [[...P, "discovery", "partition"], "", "the name of a partition"],
@@ -283,7 +299,11 @@ describe("a configuration", () => {
   });
 
   it("has every scalar field of the schema in the table", () => {
-    const covered = new Set(["listeners.*.bind.mode", ...CASES.map(([path]) => starred(path))]);
+    const covered = new Set([
+      "listeners.*.bind.mode",
+      "pools.*.discovery.failover.*.taggedAddress",
+      ...CASES.map(([path]) => starred(path)),
+    ]);
     expect(fieldsOf(configJsonSchema(), []).scalars.filter((field) => !covered.has(field))).toEqual([]);
   });
 
@@ -351,7 +371,8 @@ function fieldsOf(schema: unknown, path: Path): { scalars: string[]; maps: strin
       maps.add(starred(at));
       for (const [key, inner] of Object.entries(node.properties)) visit(inner, [...at, key]);
     } else if (isMap(node.items)) {
-      visit(node.items, [...at, 0]);
+      // A list of sources holds what may stand alone in its place.
+      visit(node.items, at.at(-1) === "discovery" ? at : [...at, 0]);
     } else if (forms.length === 0 || forms.every((form) => !isMap(form) || form.properties === undefined)) {
       if (at.length > 0) scalars.add(starred(at));
     }

@@ -65,7 +65,8 @@ describe("the compose file", () => {
       expect(result.ok ? [] : result.problems).toEqual([]);
       if (!result.ok) continue;
       for (const { discovery } of result.config.pools) {
-        expect(discovery.type === "consul" && names.has(discovery.service)).toBe(true);
+        const wanted = discovery.map((each) => (each.type === "consul" ? each.subject.name : each.type));
+        expect(wanted.filter((name) => !names.has(name))).toEqual([]);
       }
     }
   });

@@ -104,13 +104,28 @@ export function isPermanentRefusal(refusal: ConsulRefusal): boolean {
 export function describeFailure(failure: ConsulFailure, needs: string): string {
   if (failure.kind !== "status") return failure.message;
   const said = failure.text === "" ? "" : ` (Consul says: ${failure.text})`;
-  if (failure.status === 403) {
-    return /acl not found/i.test(failure.text)
-      ? `the token is unknown to Consul: expired, deleted or mistyped${said}`
-      : `permission denied: the token lacks ${needs}${said}`;
+  switch (failure.status) {
+    case 401:
+      return `credentials are asked for: set consul.token, or consul.auth for a proxy before the agent${said}`;
+    case 403:
+      return /acl not found/i.test(failure.text)
+        ? `the token is unknown to Consul: expired, deleted or mistyped${said}`
+        : `permission denied: the token lacks ${needs}${said}`;
+    case 404:
+      return /query not found/i.test(failure.text)
+        ? `there is no such prepared query${said}`
+        : `not found: something else than Consul answers at this address${said}`;
+    case 429:
+      return `Consul limits the rate of requests${said}`;
+    case 500:
+      if (/no cluster leader/i.test(failure.text)) return `the servers have no leader${said}`;
+      break;
+    case 502:
+    case 503:
+    case 504:
+      return `no server can answer, or a proxy reaches no agent: status ${failure.status}${said}`;
   }
-  if (isPermanentRefusal(failure))
-    return `Consul cannot read the query, the configuration must change${said}`;
-  if (failure.status === 429) return `Consul limits the rate of requests${said}`;
-  return failure.message;
+  return isPermanentRefusal(failure)
+    ? `Consul cannot read the query, the configuration must change${said}`
+    : failure.message;
 }

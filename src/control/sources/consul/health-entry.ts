@@ -13,10 +13,20 @@ export interface HealthEntry {
   readonly serviceAddress: string;
   /** 0 where the service has none. */
   readonly port: number;
+  /** Further addresses of the service by name; port 0 where the plain one is meant. */
+  readonly taggedAddresses: Readonly<Record<string, TaggedAddress>>;
+  /** Further addresses of the node by name. */
+  readonly nodeTaggedAddresses: Readonly<Record<string, string>>;
   readonly tags: readonly string[];
   readonly meta: Readonly<Record<string, string>>;
   readonly weights: { readonly passing: number; readonly warning: number };
   readonly checks: readonly HealthCheck[];
+}
+
+/** An address of a service for those who come another way. */
+export interface TaggedAddress {
+  readonly address: string;
+  readonly port: number;
 }
 
 /** A check of the instance or of its node. */
@@ -51,6 +61,14 @@ export function readHealthEntries(body: unknown): ReadEntries {
   return { ok: true, entries };
 }
 
+/** Reads what should be the answer of `/v1/query/:name/execute`, as `readHealthEntries` does. */
+export function readQueryEntries(body: unknown): ReadEntries {
+  if (!isObject(body))
+    return { ok: false, problem: `answer is ${describe(body)}, expected a query's result` };
+  // Go writes an empty list as null.
+  return readHealthEntries(body.Nodes ?? []);
+}
+
 function readEntry(value: unknown): HealthEntry | string {
   if (!isObject(value)) return `is ${describe(value)}, expected an object`;
   const { Node: node, Service: service, Checks: checks } = value;
@@ -72,6 +90,8 @@ function readEntry(value: unknown): HealthEntry | string {
     serviceId: service.ID,
     serviceAddress: text(service.Address),
     port,
+    taggedAddresses: readTagged(service.TaggedAddresses),
+    nodeTaggedAddresses: stringRecord(node.TaggedAddresses),
     tags: strings(service.Tags),
     meta: stringRecord(service.Meta),
     weights: { passing: weight(weights.Passing), warning: weight(weights.Warning) },
@@ -89,6 +109,16 @@ function readPort(service: Readonly<Record<string, unknown>>): number | undefine
   const chosen =
     named.find((candidate) => candidate.Default === true) ?? (named.length === 1 ? named[0] : undefined);
   return isWhole(chosen?.Port) ? chosen.Port : 0;
+}
+
+function readTagged(value: unknown): Readonly<Record<string, TaggedAddress>> {
+  if (!isObject(value)) return {};
+  const pairs = Object.entries(value).flatMap(([name, tagged]) =>
+    isObject(tagged) && text(tagged.Address) !== ""
+      ? [[name, { address: text(tagged.Address), port: isWhole(tagged.Port) ? tagged.Port : 0 }] as const]
+      : [],
+  );
+  return Object.fromEntries(pairs);
 }
 
 function readCheck(check: Readonly<Record<string, unknown>>): HealthCheck {

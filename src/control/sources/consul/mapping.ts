@@ -8,14 +8,24 @@ export interface MappingRules {
   readonly tags: readonly string[];
   /** Worst status that still takes new work. Maintenance never does. */
   readonly minStatus: "passing" | "warning" | "any";
+  /** Name of the tagged address to connect to; undefined for the plain one. */
+  readonly taggedAddress: string | undefined;
+  /** Key of the node's meta, or else the service's, that says the zone. */
+  readonly zoneKey: string;
+  /** What every instance is given. */
+  readonly priority: number;
+  /** Whether the order of the answer means something. */
+  readonly isOrdered: boolean;
 }
 
 /** A Consul answer in the words of the core. */
 export interface MappedList {
-  /** In the order of their keys. Those that are not admitted stay in, so that they drain and keep their state. */
+  /** In the order of their keys, or of the answer where that means something. Those that are not admitted stay in, so that they drain and keep their state. */
   readonly endpoints: readonly Endpoint[];
   /** Instances left out, by reason. */
   readonly skipped: { readonly noPort: number; readonly noAddress: number; readonly tags: number };
+  /** Instances that are part of the pool, by status: none at all is another thing than none that is well. */
+  readonly statuses: Readonly<Record<DiscoveryStatus, number>>;
   /** Equal for two answers that mean the same: all fields used, without the output of checks. */
   readonly digest: string;
 }
@@ -31,31 +41,60 @@ const outputLengthMax = 160;
  */
 export function mapHealthEntries(entries: readonly HealthEntry[], rules: MappingRules): MappedList {
   const skipped = { noPort: 0, noAddress: 0, tags: 0 };
-  const rows: { readonly endpoint: Endpoint; readonly checks: string }[] = [];
+  const statuses = { passing: 0, warning: 0, critical: 0, maintenance: 0 };
+  const rows: Row[] = [];
   for (const entry of entries) {
+    const { host, port } = placeOf(entry, rules.taggedAddress);
     if (!rules.tags.every((tag) => entry.tags.includes(tag))) {
       skipped.tags += 1;
-    } else if (entry.port < 1 || entry.port > 65_535) {
+    } else if (port < 1 || port > 65_535) {
       skipped.noPort += 1;
-    } else if (entry.serviceAddress === "" && entry.nodeAddress === "") {
+    } else if (host === "") {
       skipped.noAddress += 1;
     } else {
-      rows.push({ endpoint: mapEntry(entry, rules), checks: checkStates(entry.checks) });
+      const endpoint = mapEntry(entry, host, port, rules);
+      statuses[endpoint.status] += 1;
+      rows.push({ endpoint, checks: checkStates(entry.checks) });
     }
   }
-  rows.sort((a, b) => (a.endpoint.key < b.endpoint.key ? -1 : a.endpoint.key > b.endpoint.key ? 1 : 0));
-  return { endpoints: rows.map((row) => row.endpoint), skipped, digest: digestOf(rows) };
+  const sorted = [...rows].sort((a, b) => (a.endpoint.key < b.endpoint.key ? -1 : 1));
+  const listed = rules.isOrdered ? rows : sorted;
+  return { endpoints: listed.map((row) => row.endpoint), skipped, statuses, digest: digestOf(sorted) };
 }
 
-function mapEntry(entry: HealthEntry, rules: MappingRules): Endpoint {
+interface Row {
+  readonly endpoint: Endpoint;
+  readonly checks: string;
+}
+
+/**
+ * Consul's own rule (`translate_wan_addrs`): the service's address of that name; else the node's, where the service has
+ * no address of its own; else the plain one.
+ */
+function placeOf(
+  entry: HealthEntry,
+  tagged: string | undefined,
+): { readonly host: string; readonly port: number } {
+  const plain = {
+    host: entry.serviceAddress === "" ? entry.nodeAddress : entry.serviceAddress,
+    port: entry.port,
+  };
+  if (tagged === undefined) return plain;
+  const ofService = Object.hasOwn(entry.taggedAddresses, tagged) ? entry.taggedAddresses[tagged] : undefined;
+  if (ofService !== undefined) return { host: ofService.address, port: ofService.port || entry.port };
+  if (entry.serviceAddress !== "" || !Object.hasOwn(entry.nodeTaggedAddresses, tagged)) return plain;
+  return { host: entry.nodeTaggedAddresses[tagged] ?? plain.host, port: entry.port };
+}
+
+function mapEntry(entry: HealthEntry, host: string, port: number, rules: MappingRules): Endpoint {
   const verdict = judge(entry.checks, entry.serviceId);
   const admitted = isAdmitted(verdict.status, rules.minStatus);
   const isWeakened = verdict.status === "warning" || verdict.status === "critical";
   return {
     key: keyOf(entry),
     id: entry.serviceId,
-    host: entry.serviceAddress === "" ? entry.nodeAddress : entry.serviceAddress,
-    port: entry.port,
+    host,
+    port,
     weight: clampWeight(isWeakened ? entry.weights.warning : entry.weights.passing),
     status: verdict.status,
     admitted,
@@ -64,8 +103,8 @@ function mapEntry(entry: HealthEntry, rules: MappingRules): Endpoint {
     meta: entry.meta,
     node: entry.node,
     datacenter: entry.datacenter,
-    zone: entry.nodeMeta.zone ?? entry.meta.zone,
-    priority: 0,
+    zone: entry.nodeMeta[rules.zoneKey] ?? entry.meta[rules.zoneKey],
+    priority: rules.priority,
   };
 }
 
@@ -166,7 +205,7 @@ function checkStates(checks: readonly HealthCheck[]): string {
 }
 
 /** Output changes with every run of a check and means nothing here, so `reason` counts only in maintenance. */
-function digestOf(rows: readonly { readonly endpoint: Endpoint; readonly checks: string }[]): string {
+function digestOf(rows: readonly Row[]): string {
   const hash = createHash("sha256");
   for (const { endpoint, checks } of rows) {
     const { reason, meta, tags, ...rest } = endpoint;

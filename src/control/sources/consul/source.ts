@@ -1,15 +1,17 @@
-import type { ConsulConfig, ConsulDiscoveryConfig } from "../../../config/model.js";
+import type { ConsulDiscoveryConfig, ConsulSubject } from "../../../config/consul-model.js";
+import type { ConsulConfig } from "../../../config/model.js";
 import type { Endpoint } from "../../../core/endpoint.js";
 import type { Source, SourceDeps, SourceSink, SourceState, SourceStatus } from "../../source.js";
 import { ResolvedList } from "../resolved-list.js";
 import { StatusTeller } from "../status-teller.js";
 import { type ConsulClient, createConsulClient } from "./client.js";
-import { readHealthEntries } from "./health-entry.js";
+import { readHealthEntries, readQueryEntries } from "./health-entry.js";
 import { type MappedList, mapHealthEntries } from "./mapping.js";
 import { ConsulWatch, type WatchedList } from "./watch.js";
 
 /**
- * Watches one service in Consul over `/v1/health/service/:name` on a connection of its own.
+ * Watches one service in Consul over `/v1/health/service/:name`, or repeats a prepared query, on a connection of its
+ * own.
  *
  * @param client talks to the agent; one made from `consul` when left out. Closed with the source.
  * @throws TypeError when the agent's address is none of http, https and unix.
@@ -25,13 +27,14 @@ export function createConsulSource(
 
 class ConsulSource implements Source {
   readonly #deps: SourceDeps;
-  readonly #service: string;
+  readonly #what: string;
   readonly #target: string;
   readonly #client: ConsulClient;
   readonly #list: ResolvedList;
   readonly #teller: StatusTeller;
   readonly #watch: ConsulWatch<MappedList>;
   #skipped: MappedList["skipped"] = { noPort: 0, noAddress: 0, tags: 0 };
+  #statuses: MappedList["statuses"] = { passing: 0, warning: 0, critical: 0, maintenance: 0 };
   #sink: SourceSink | undefined;
 
   constructor(
@@ -43,8 +46,8 @@ class ConsulSource implements Source {
     const { clock, random, resolver, log } = deps;
     const datacenter = discovery.datacenter ?? consul.datacenter;
     this.#deps = deps;
-    this.#service = discovery.service;
-    this.#target = targetText(discovery.service, datacenter, consul.address);
+    this.#what = `${discovery.subject.kind} ${discovery.subject.name}`;
+    this.#target = targetText(this.#what, datacenter, consul.address);
     this.#client = client;
     this.#teller = new StatusTeller(log);
     this.#list = new ResolvedList({
@@ -56,13 +59,14 @@ class ConsulSource implements Source {
       log,
     });
     this.#watch = new ConsulWatch({
-      path: `/health/service/${encodeURIComponent(discovery.service)}`,
+      path: pathOf(discovery.subject),
       query: queryOf(discovery, consul, datacenter),
       request: client.request,
       closings: client.closings,
       read: (body) => readList(body, discovery),
-      needs: `service:read on "${discovery.service}" and node:read on its nodes`,
+      needs: neededRights(discovery.subject),
       waitMs: consul.waitMs,
+      pollMs: discovery.subject.kind === "query" ? discovery.subject.intervalMs : undefined,
       coalesceMs: consul.coalesceMs,
       emptyGraceMs: consul.emptyGraceMs,
       clock,
@@ -109,7 +113,9 @@ class ConsulSource implements Source {
   #listDetails(): Readonly<Record<string, string>> {
     const trouble = this.#list.trouble();
     const { noPort, noAddress, tags } = this.#skipped;
+    const counts = Object.entries(this.#statuses).filter(([, count]) => count > 0);
     return {
+      ...Object.fromEntries(counts.map(([status, count]) => [status, String(count)])),
       ...(noPort > 0 && { skippedWithoutPort: String(noPort) }),
       ...(noAddress > 0 && { skippedWithoutAddress: String(noAddress) }),
       ...(tags > 0 && { skippedByTags: String(tags) }),
@@ -121,16 +127,17 @@ class ConsulSource implements Source {
     const { noPort, noAddress } = mapped.skipped;
     if (noPort + noAddress > this.#skipped.noPort + this.#skipped.noAddress) {
       this.#deps.log.warn(
-        { service: this.#service, noPort, noAddress },
+        { what: this.#what, noPort, noAddress },
         "instances without port or address skipped",
       );
     }
     this.#skipped = mapped.skipped;
+    this.#statuses = mapped.statuses;
     this.#list.set(mapped.endpoints);
   }
 
   #deliver(endpoints: readonly Endpoint[]): void {
-    this.#deps.log.debug({ service: this.#service, endpoints: endpoints.length }, "endpoints changed");
+    this.#deps.log.debug({ what: this.#what, endpoints: endpoints.length }, "endpoints changed");
     this.#sink?.onSnapshot({ endpoints });
   }
 
@@ -139,10 +146,22 @@ class ConsulSource implements Source {
   }
 }
 
-function targetText(service: string, datacenter: string | undefined, address: string): string {
+function pathOf({ kind, name }: ConsulSubject): string {
+  const encoded = encodeURIComponent(name);
+  return kind === "service" ? `/health/service/${encoded}` : `/query/${encoded}/execute`;
+}
+
+/** In Consul's own words for rules. Executing a query takes no right of its own. */
+function neededRights({ kind, name }: ConsulSubject): string {
+  return kind === "service"
+    ? `service:read on "${name}" and node:read on its nodes`
+    : `service:read on the service of the query "${name}" and node:read on its nodes`;
+}
+
+function targetText(what: string, datacenter: string | undefined, address: string): string {
   // An address may carry a password.
   const shown = address.replace(/\/\/[^/@]*@/, "//");
-  return `service ${service}${datacenter === undefined ? "" : ` in datacenter ${datacenter}`} at ${shown}`;
+  return `${what}${datacenter === undefined ? "" : ` in datacenter ${datacenter}`} at ${shown}`;
 }
 
 /** Any server may answer: a sidecar prefers old news to none. */
@@ -159,12 +178,14 @@ function queryOf(
     ...(namespace !== undefined && { ns: namespace }),
     ...(partition !== undefined && { partition }),
     ...(discovery.filter !== undefined && { filter: discovery.filter }),
+    ...(discovery.near !== undefined && { near: discovery.near }),
   };
 }
 
 function readList(body: unknown, discovery: ConsulDiscoveryConfig): WatchedList<MappedList> | string {
-  const read = readHealthEntries(body);
+  const isQuery = discovery.subject.kind === "query";
+  const read = isQuery ? readQueryEntries(body) : readHealthEntries(body);
   if (!read.ok) return read.problem;
-  const mapped = mapHealthEntries(read.entries, discovery);
+  const mapped = mapHealthEntries(read.entries, { ...discovery, isOrdered: discovery.near !== undefined });
   return { value: mapped, count: read.entries.length, digest: mapped.digest };
 }

@@ -35,6 +35,8 @@ export interface WatchOptions<T> {
   readonly needs: string;
   /** Longest block of one query. */
   readonly waitMs: number;
+  /** Asks again this long after each answer, for queries that cannot block; undefined blocks. */
+  readonly pollMs: number | undefined;
   /** After a change was taken, later ones within this time are taken together. */
   readonly coalesceMs: number;
   /** How long an empty answer that nothing vouches for is disbelieved. */
@@ -142,9 +144,9 @@ export class ConsulWatch<T> {
   }
 
   #ask(): void {
-    const { request, path, query } = this.#options;
+    const { request, path, query, pollMs } = this.#options;
     this.#noticeClosing();
-    const isBlocking = this.#index > 0n;
+    const isBlocking = this.#index > 0n && pollMs === undefined;
     this.#waitMs = isBlocking ? this.#nextWaitMs() : 0;
     const abort = new AbortController();
     this.#abort = abort;
@@ -250,7 +252,13 @@ export class ConsulWatch<T> {
     this.#consecutiveFailures = 0;
     const graceMs = this.#options.emptyGraceMs;
     this.#enter("suspect", `empty list, not believed for ${graceMs} ms, because before it: ${doubt}`);
-    return this.#idle.takeDelayMs(nowMs);
+    return this.#pauseMs(nowMs);
+  }
+
+  /** Until the next query after an answer that changed nothing; polls of a fleet are spread by a tenth. */
+  #pauseMs(nowMs: number): number {
+    const { pollMs, random } = this.#options;
+    return pollMs === undefined ? this.#idle.takeDelayMs(nowMs) : pollMs * (0.9 + random() / 10);
   }
 
   #accept(list: WatchedList<T>, nowMs: number): number {
@@ -265,7 +273,8 @@ export class ConsulWatch<T> {
     this.#consecutiveFailures = 0;
     this.#lastSuccessMs = nowMs;
     this.#enter("live", "");
-    return isChange ? this.#options.coalesceMs : this.#idle.takeDelayMs(nowMs);
+    const { coalesceMs, pollMs } = this.#options;
+    return isChange && pollMs === undefined ? coalesceMs : this.#pauseMs(nowMs);
   }
 
   #setbackOf(failure: ConsulFailure): Setback {
@@ -273,7 +282,8 @@ export class ConsulWatch<T> {
     if (failure.kind !== "status") return refused(reason);
     return {
       reason,
-      bounds: isPermanentRefusal(failure) ? slowRetryBounds : retryBounds,
+      // What does not exist is asked for seldom as well: a query that nobody made yet, a path of another program.
+      bounds: failure.status === 404 || isPermanentRefusal(failure) ? slowRetryBounds : retryBounds,
       retryAfterMs: Math.min(failure.retryAfterMs ?? 0, retryAfterMaxMs),
     };
   }

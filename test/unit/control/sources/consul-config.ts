@@ -1,4 +1,5 @@
-import type { ConsulConfig, ConsulDiscoveryConfig } from "../../../../src/config/model.js";
+import type { ConsulDiscoveryConfig } from "../../../../src/config/consul-model.js";
+import type { ConsulConfig } from "../../../../src/config/model.js";
 import type { Log } from "../../../../src/platform/log.js";
 
 /** A complete configuration of the agent at `address`. */
@@ -22,13 +23,17 @@ export function consulConfig(address: string, changes: Partial<ConsulConfig> = {
 export function consulDiscovery(changes: Partial<ConsulDiscoveryConfig> = {}): ConsulDiscoveryConfig {
   return {
     type: "consul",
-    service: "web",
+    subject: { kind: "service", name: "web" },
     tags: [],
     minStatus: "passing",
     datacenter: undefined,
+    priority: 0,
     namespace: undefined,
     partition: undefined,
     filter: undefined,
+    near: undefined,
+    taggedAddress: undefined,
+    zoneKey: "zone",
     resolve: "all",
     ...changes,
   };

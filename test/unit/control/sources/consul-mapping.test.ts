@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readHealthEntries } from "../../../../src/control/sources/consul/health-entry.js";
+import { readHealthEntries, readQueryEntries } from "../../../../src/control/sources/consul/health-entry.js";
 import {
   type MappedList,
   type MappingRules,
@@ -33,10 +33,19 @@ function check(id: string, status: string, more: Record<string, string> = {}): R
   return { CheckID: id, Name: `${id} check`, Status: status, Notes: "", Output: "", ...more };
 }
 
+const RULES: MappingRules = {
+  tags: [],
+  minStatus: "passing",
+  taggedAddress: undefined,
+  zoneKey: "zone",
+  priority: 0,
+  isOrdered: false,
+};
+
 function map(entries: readonly unknown[], rules: Partial<MappingRules> = {}): MappedList {
   const read = readHealthEntries(entries);
   if (!read.ok) throw new Error(read.problem);
-  return mapHealthEntries(read.entries, { tags: [], minStatus: "passing", ...rules });
+  return mapHealthEntries(read.entries, { ...RULES, ...rules });
 }
 
 function one(given: Given, rules: Partial<MappingRules> = {}) {
@@ -129,6 +138,74 @@ describe("identity and address", () => {
     const mapped = map([entry(given), entry({ service: { ID: "web-2" } })]);
     expect(mapped.endpoints.map((endpoint) => endpoint.id)).toEqual(["web-2"]);
     expect(mapped.skipped).toEqual({ noPort: 0, noAddress: 0, tags: 0, [reason]: 1 });
+  });
+
+  describe("with a tagged address", () => {
+    const wan = { wan: { Address: "203.0.113.9", Port: 8080 } };
+    const nodeWan = { TaggedAddresses: { wan: "203.0.113.1" } };
+
+    it.each<[string, Given, string, number]>([
+      ["the service's, with its port", { service: { TaggedAddresses: wan } }, "203.0.113.9", 8080],
+      [
+        "the service's, with the plain port where it has none",
+        { service: { TaggedAddresses: { wan: { Address: "203.0.113.9" } } } },
+        "203.0.113.9",
+        80,
+      ],
+      [
+        "the node's for a service without address",
+        { service: { Address: "" }, node: nodeWan },
+        "203.0.113.1",
+        80,
+      ],
+      ["the service's own before the node's tagged one", { node: nodeWan }, "10.0.0.9", 80],
+      [
+        "the plain one where nobody has it",
+        { service: { TaggedAddresses: { lan: wan.wan } } },
+        "10.0.0.9",
+        80,
+      ],
+      [
+        "the plain one where it is empty",
+        { service: { TaggedAddresses: { wan: { Address: "" } } } },
+        "10.0.0.9",
+        80,
+      ],
+      ["the plain one where it is junk", { service: { TaggedAddresses: { wan: 7 } } }, "10.0.0.9", 80],
+    ])("takes %s", (_name, given, host, port) => {
+      expect(one(given, { taggedAddress: "wan" })).toMatchObject({ host, port });
+    });
+
+    it("is not fooled by names every object has", () => {
+      expect(one({}, { taggedAddress: "constructor" })).toMatchObject({ host: "10.0.0.9", port: 80 });
+    });
+  });
+
+  it("takes the zone from the key that is named", () => {
+    const given = { node: { Meta: { zone: "a", rack: "r1" } }, service: { Meta: { rack: "r2" } } };
+    expect(one(given, { zoneKey: "rack" }).zone).toBe("r1");
+    expect(one({ service: { Meta: { rack: "r2" } } }, { zoneKey: "rack" }).zone).toBe("r2");
+  });
+
+  it("gives every instance the priority of its datacenter", () => {
+    expect(one({}, { priority: 2 }).priority).toBe(2);
+  });
+
+  it("keeps the order of an answer that has one, which is no change of content", () => {
+    const entries = ["web-3", "web-1", "web-2"].map((ID) => entry({ service: { ID } }));
+    const ordered = map(entries, { isOrdered: true });
+    expect(ordered.endpoints.map(({ id }) => id)).toEqual(["web-3", "web-1", "web-2"]);
+    expect(map([...entries].reverse(), { isOrdered: true }).digest).toBe(ordered.digest);
+  });
+
+  it("counts instances by status", () => {
+    const critical = [check("c", "critical")];
+    const entries = [
+      entry(),
+      entry({ service: { ID: "b" }, checks: critical }),
+      entry({ service: { ID: "c" }, checks: critical }),
+    ];
+    expect(map(entries).statuses).toEqual({ passing: 1, warning: 0, critical: 2, maintenance: 0 });
   });
 
   it("takes the zone from the node before the service", () => {
@@ -303,4 +380,22 @@ it.each<[unknown, string]>([
   const read = readHealthEntries(body);
   expect(read.ok).toBe(false);
   if (!read.ok) expect(read.problem).toContain(problem);
+});
+
+describe("the result of a prepared query", () => {
+  it("holds its instances under Nodes, null for none", () => {
+    const read = readQueryEntries({ Service: "web", Nodes: [entry()], Datacenter: "dc2", Failovers: 1 });
+    expect(read.ok && read.entries.map(({ serviceId }) => serviceId)).toEqual(["web-1"]);
+    expect(readQueryEntries({ Service: "web", Nodes: null })).toEqual({ ok: true, entries: [] });
+  });
+
+  it.each([
+    [[], "answer is a list, expected a query's result"],
+    [null, "answer is null"],
+    [{ Nodes: {} }, "answer is an object"],
+    [{ Nodes: [{}] }, "instance 0 of the answer: has no Node.Node"],
+  ])("is refused when it is %j", (body, problem) => {
+    const read = readQueryEntries(body);
+    expect(read.ok ? "" : read.problem).toContain(problem);
+  });
 });

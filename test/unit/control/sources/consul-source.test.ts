@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { ConsulConfig, ConsulDiscoveryConfig } from "../../../../src/config/model.js";
+import type { ConsulDiscoveryConfig } from "../../../../src/config/consul-model.js";
+import type { ConsulConfig } from "../../../../src/config/model.js";
 import type { ConsulAnswer } from "../../../../src/control/sources/consul/answer.js";
 import type { ConsulRequest } from "../../../../src/control/sources/consul/client.js";
 import { createConsulSource } from "../../../../src/control/sources/consul/source.js";
@@ -58,7 +59,7 @@ function setUp(discovery: Partial<ConsulDiscoveryConfig> = {}, config: Partial<C
 
 describe("the query", () => {
   it("asks any server for the service by its encoded name", () => {
-    const { source, sink, requests } = setUp({ service: "a b/c" });
+    const { source, sink, requests } = setUp({ subject: { kind: "service", name: "a b/c" } });
     source.start(sink);
     expect(requests[0]).toMatchObject({ path: "/health/service/a%20b%2Fc", query: { stale: "1" } });
   });
@@ -77,6 +78,60 @@ describe("the query", () => {
     const own = setUp({ datacenter: "dc2", namespace: "ns2", partition: "p2" }, agent);
     own.source.start(own.sink);
     expect(own.requests[0]?.query).toEqual({ stale: "1", dc: "dc2", ns: "ns2", partition: "p2" });
+  });
+
+  it("names the node whose nearest come first", () => {
+    const { source, sink, requests } = setUp({ near: "_agent" });
+    source.start(sink);
+    expect(requests[0]?.query).toEqual({ stale: "1", near: "_agent" });
+  });
+
+  it("executes a prepared query again and again, never blocking", async () => {
+    const query = { kind: "query", name: "near web", intervalMs: 10_000 } as const;
+    const { source, sink, requests, answer, clock } = setUp({ subject: query });
+    source.start(sink);
+    expect(requests[0]).toMatchObject({ path: "/query/near%20web/execute", query: { stale: "1" } });
+    expect(source.status().target).toBe("query near web at http://consul:8500");
+    const body = {
+      Nodes: [
+        {
+          Node: { Node: "n1", Address: "10.0.0.1", Datacenter: "dc2" },
+          Service: { ID: "a", Address: "", Port: 80 },
+          Checks: [],
+        },
+      ],
+    };
+    for (let round = 1; round <= 3; round += 1) {
+      answer({ kind: "ok", status: 200, headers: { "x-consul-index": "1" }, body });
+      await clock.advance(8_999);
+      expect(requests.length).toBe(round);
+      await clock.advance(1);
+      expect(requests.length).toBe(round + 1);
+      expect(requests.at(-1)?.query).toEqual({ stale: "1" });
+    }
+    expect(sink.lists()).toEqual([["a=10.0.0.1:80"]]);
+    expect(sink.snapshots[0]?.endpoints[0]?.key).toBe("consul/dc2/default/default/n1/a");
+  });
+
+  it("says what is wrong with a query that does not exist, and asks seldom", async () => {
+    const query = { kind: "query", name: "none", intervalMs: 10_000 } as const;
+    const { source, sink, requests, answer, clock } = setUp({ subject: query });
+    source.start(sink);
+    answer({ kind: "status", status: 404, text: "Query not found", retryAfterMs: undefined, message: "x" });
+    await clock.advance(4_999);
+    expect(source.status().reason).toBe("there is no such prepared query (Consul says: Query not found)");
+    expect(requests.length).toBe(1);
+    await clock.advance(1);
+    expect(requests.length).toBe(2);
+  });
+
+  it("tells instances that are all critical from none at all", async () => {
+    const { source, sink, give } = setUp();
+    source.start(sink);
+    await give(["a", "10.0.0.1", 80], ["b", "10.0.0.2", 80]);
+    expect(source.status().details.passing).toBe("2");
+    await give();
+    expect(source.status().details.passing).toBeUndefined();
   });
 
   it("says in words what it watches, without the password", () => {
@@ -123,7 +178,7 @@ it("counts and logs instances it cannot use", async () => {
   expect(sink.lists()).toEqual([["a=10.0.0.1:80"]]);
   expect(source.status().details.skippedWithoutPort).toBe("1");
   expect(log.lines.filter((line) => line.level === "warn").map((line) => line.fields)).toEqual([
-    { service: "web", noPort: 1, noAddress: 0 },
+    { what: "service web", noPort: 1, noAddress: 0 },
   ]);
 });
 

@@ -270,6 +270,27 @@ describe("failures and retries", () => {
     expect(h.watch.report().reason).toContain("No path to datacenter");
   });
 
+  it.each<[number, string, string]>([
+    [401, "", "credentials are asked for: set consul.token, or consul.auth for a proxy before the agent"],
+    [404, "<html>", "not found: something else than Consul answers at this address (Consul says: <html>)"],
+    [404, "Query not found", "there is no such prepared query (Consul says: Query not found)"],
+    [429, "slow down", "Consul limits the rate of requests (Consul says: slow down)"],
+    [500, "No cluster leader", "the servers have no leader (Consul says: No cluster leader)"],
+    [502, "", "no server can answer, or a proxy reaches no agent: status 502"],
+    [503, "busy", "no server can answer, or a proxy reaches no agent: status 503 (Consul says: busy)"],
+    [
+      403,
+      "Permission denied: token with AccessorID 'x' lacks permission 'service:read' on \"web\"",
+      'permission denied: the token lacks service:read on "web" and node:read on its nodes ' +
+        "(Consul says: Permission denied: token with AccessorID 'x' lacks permission 'service:read' on \"web\")",
+    ],
+  ])("says what %i with %j means", async (status, text, reason) => {
+    const h = await liveWatch(["a"]);
+    await h.answer(refusal(status, text));
+    expect(h.watch.report()).toMatchObject({ state: "stale", reason });
+    expect(h.values).toEqual([["a"]]);
+  });
+
   it("says which right a token lacks", async () => {
     const h = await liveWatch(["a"]);
     await h.answer(refusal(403, "Permission denied"));

@@ -13,6 +13,7 @@ interface Pending {
 export interface HarnessOptions {
   readonly waitMs?: number;
   readonly coalesceMs?: number;
+  readonly pollMs?: number;
   readonly emptyGraceMs?: number;
   readonly random?: () => number;
   readonly onValue?: (value: readonly string[]) => void;
@@ -52,6 +53,7 @@ export class WatchHarness {
       query: { stale: "1" },
       needs: 'service:read on "web" and node:read on its nodes',
       waitMs: options.waitMs ?? 60_000,
+      pollMs: options.pollMs,
       coalesceMs: options.coalesceMs ?? 100,
       emptyGraceMs: options.emptyGraceMs ?? 10_000,
       clock: this.clock,
