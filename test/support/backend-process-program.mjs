@@ -2,9 +2,9 @@
  * A backend for tests: plain node:http, told by its parent how to behave. Plain JavaScript, so that it starts
  * in a few hundredths of a second.
  *
- * Arguments: id, file for the record, number of ports. The record gets one line per request at the moment its
- * body was read whole, `begin ID METHOD`, and `end ID` once it was answered; written at once, so that it
- * survives a kill.
+ * Arguments: id, file for the record, and as JSON `{ ports, echoPort }`: the HTTP ports, and the one that sends back
+ * what it gets (0 for a free one). The record gets one line per request at the moment its body was
+ * read whole, `begin ID METHOD`, and `end ID` once it was answered; written at once, so that it survives a kill.
  *
  * Paths: `/status` the health check; `/bytes?n=N` that many bytes; `/hang` no answer ever; `/hold` an answer
  * when the parent says `release`; `/half?n=N` promises N bytes, sends half and waits; everything else answers
@@ -12,10 +12,19 @@
  */
 import { openSync, writeSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSocketServer } from "node:net";
 
-const [id = "", recordFile = "", portCount = "1"] = process.argv.slice(2);
+const [id = "", recordFile = "", wanted = "{}"] = process.argv.slice(2);
+const { ports = [0], echoPort } = JSON.parse(wanted);
 const record = openSync(recordFile, "a");
-const behaviour = { delayMs: 0, status: 200, healthStatus: 200 };
+const behaviour = {
+  mode: "serve",
+  delayMs: 0,
+  status: 200,
+  healthStatus: 200,
+  grpcStatus: undefined,
+  resetIdleMs: 0,
+};
 const counts = { executed: 0, bytesSent: 0, cutShort: 0, open: 0, connections: 0 };
 const held = [];
 const block = Buffer.alloc(64 * 1024, "x");
@@ -23,8 +32,12 @@ let isStopping = false;
 
 function answer(response, request, body) {
   if (isStopping) response.setHeader("connection", "close");
+  if (behaviour.grpcStatus !== undefined) {
+    response.setHeader("content-type", "application/grpc");
+    response.setHeader("grpc-status", behaviour.grpcStatus);
+  }
   response.writeHead(behaviour.status, {
-    "content-type": "text/plain",
+    ...(behaviour.grpcStatus === undefined && { "content-type": "text/plain" }),
     "content-length": Buffer.byteLength(body),
     "x-backend": id,
   });
@@ -56,6 +69,11 @@ function pour(response, bytes) {
 function serve(request, response, bodyBytes) {
   const url = new URL(request.url ?? "/", "http://backend");
   const requestId = String(request.headers["x-request-id"] ?? "-");
+  if (behaviour.mode === "hang") return;
+  if (behaviour.mode === "reset") {
+    request.socket.resetAndDestroy();
+    return;
+  }
   if (url.pathname === "/status") {
     response.writeHead(behaviour.healthStatus).end();
     return;
@@ -78,14 +96,30 @@ function serve(request, response, bodyBytes) {
   else say();
 }
 
+/** A connection that rests for the set time after an answer is reset, as some servers and firewalls do. */
+function watchIdle(socket) {
+  let timer;
+  return {
+    busy: () => clearTimeout(timer),
+    idle: () => {
+      clearTimeout(timer);
+      if (behaviour.resetIdleMs > 0)
+        timer = setTimeout(() => socket.resetAndDestroy(), behaviour.resetIdleMs);
+    },
+  };
+}
+
 /** Each port counts as an instance of its own: when it took its first request is told at once. */
-function open() {
+function open(port) {
   let isUntouched = true;
   const server = createServer({ keepAliveTimeout: 120_000, requestTimeout: 0 }, (request, response) => {
     if (isUntouched && request.url !== "/status") {
       isUntouched = false;
       process.send?.({ first: server.address().port, atNs: process.hrtime.bigint().toString() });
     }
+    const rest = idleWatches.get(request.socket);
+    rest?.busy();
+    response.on("finish", () => rest?.idle());
     let bodyBytes = 0;
     request.on("data", (chunk) => {
       bodyBytes += chunk.length;
@@ -95,16 +129,45 @@ function open() {
   });
   server.on("connection", (socket) => {
     counts.connections++;
+    idleWatches.set(socket, watchIdle(socket));
     socket.on("error", () => {});
     socket.on("close", () => counts.connections--);
   });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+  return listening(server, port);
 }
 
-const servers = await Promise.all(Array.from({ length: Number(portCount) }, open));
+/** Sends back what it gets; who ends is answered to the end. */
+function openEcho(port) {
+  const server = createSocketServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    socket.pipe(socket);
+  });
+  return listening(server, port);
+}
+
+function listening(server, port) {
+  return new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(server)));
+}
+
+const idleWatches = new WeakMap();
+const servers = await Promise.all(ports.map(open));
+const echo = echoPort === undefined ? undefined : await openEcho(echoPort);
+const bound = servers.map((server) => server.address().port);
+
+/** From now on new connections are refused and those that were open are reset; or taken again, on the same port. */
+async function refuse(isRefusing) {
+  for (const [index, server] of servers.entries()) {
+    if (isRefusing === !server.listening) continue;
+    if (isRefusing) {
+      server.close();
+      server.closeAllConnections();
+    } else await listening(server, bound[index]);
+  }
+}
 
 process.on("message", (message) => {
   Object.assign(behaviour, message.set);
+  if (message.set?.isRefusing !== undefined) void refuse(message.set.isRefusing);
   if (message.release === true) for (const say of held.splice(0)) say();
   if (message.report !== undefined) process.send?.({ report: message.report, counts });
 });
@@ -112,12 +175,13 @@ process.on("message", (message) => {
 process.on("disconnect", () => process.exit(0));
 process.on("SIGTERM", () => {
   isStopping = true;
-  let left = servers.length;
-  for (const server of servers) {
+  const all = echo === undefined ? servers : [...servers, echo];
+  let left = all.length;
+  for (const server of all) {
     server.close(() => {
       if (--left === 0) process.exit(0);
     });
-    server.closeIdleConnections();
+    server.closeIdleConnections?.();
   }
 });
-process.send?.({ ports: servers.map((server) => server.address().port) });
+process.send?.({ ports: bound, echoPort: echo?.address().port });

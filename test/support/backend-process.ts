@@ -8,12 +8,28 @@ const program = fileURLToPath(new URL("backend-process-program.mjs", import.meta
 
 /** How it answers from now on. */
 export interface BackendBehaviour {
+  /** `hang` reads requests and never answers, `reset` resets their connections; both hold for `/status` too. Default `serve`. */
+  readonly mode?: "serve" | "hang" | "reset";
+  /** Whether new connections are refused and the open ones were cut. Default false. */
+  readonly isRefusing?: boolean;
   /** Before every answer. Default 0. */
   readonly delayMs?: number;
   /** Of every answer but that of `/status`. Default 200. */
   readonly status?: number;
   /** Of `/status`. Default 200. */
   readonly healthStatus?: number;
+  /** Answers as gRPC without a body, with this status in the head. */
+  readonly grpcStatus?: string | undefined;
+  /** A connection at rest for so long after an answer is reset; 0 for never. Default 0. */
+  readonly resetIdleMs?: number;
+}
+
+/** Where a backend listens. */
+export interface BackendPorts {
+  /** How many HTTP ports, or which ones. Default one that is free. */
+  readonly ports?: number | readonly number[];
+  /** A port that sends back what it gets; 0 for one that is free. Default none. */
+  readonly echoPort?: number;
 }
 
 /** What it counted since it was started. */
@@ -29,6 +45,7 @@ export interface BackendCounts {
 
 interface Message {
   readonly ports?: readonly number[];
+  readonly echoPort?: number;
   readonly first?: number;
   readonly atNs?: string;
   readonly report?: string;
@@ -39,6 +56,8 @@ interface Message {
 export class BackendProcess {
   readonly id: string;
   readonly ports: readonly number[];
+  /** 0 where it has none. */
+  readonly echoPort: number;
   readonly ended: Promise<number | null>;
   readonly #child: ChildProcess;
   readonly #recordFile: string;
@@ -47,9 +66,10 @@ export class BackendProcess {
   readonly #killAtExit = () => this.#child.kill("SIGKILL");
   #counts: BackendCounts | undefined;
 
-  private constructor(id: string, child: ChildProcess, recordFile: string, ports: readonly number[]) {
+  private constructor(id: string, child: ChildProcess, recordFile: string, started: Message) {
     this.id = id;
-    this.ports = ports;
+    this.ports = started.ports ?? [];
+    this.echoPort = started.echoPort ?? 0;
     this.#child = child;
     this.#recordFile = recordFile;
     this.ended = new Promise((resolve) => child.once("exit", resolve));
@@ -58,18 +78,20 @@ export class BackendProcess {
   }
 
   /** @param folder for its record; the caller removes it */
-  static async start(id: string, folder: string, options: { ports?: number } = {}): Promise<BackendProcess> {
+  static async start(id: string, folder: string, options: BackendPorts = {}): Promise<BackendProcess> {
+    const { ports = 1, echoPort } = options;
+    const wanted = { ports: typeof ports === "number" ? new Array(ports).fill(0) : ports, echoPort };
     const recordFile = join(folder, `${id}-${randomUUID()}.log`);
-    const child = fork(program, [id, recordFile, String(options.ports ?? 1)], {
+    const child = fork(program, [id, recordFile, JSON.stringify(wanted)], {
       execPath: process.execPath,
       execArgv: [],
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
-    const ports = await new Promise<readonly number[]>((resolve, reject) => {
-      child.once("message", (message: Message) => resolve(message.ports ?? []));
+    const started = await new Promise<Message>((resolve, reject) => {
+      child.once("message", resolve);
       child.once("exit", (code) => reject(new Error(`backend ${id} ended at once with ${code}`)));
     });
-    return new BackendProcess(id, child, recordFile, ports);
+    return new BackendProcess(id, child, recordFile, started);
   }
 
   get port(): number {

@@ -27,6 +27,15 @@ export interface LoadOptions {
   readonly methods?: readonly ("GET" | "POST")[];
   /** Default `/work`. */
   readonly path?: string;
+  /** A body is sent in two halves, with this pause between them. Default: at once. */
+  readonly halfPauseMs?: number;
+  /** Whether each of the open lanes keeps the cookie it was given, as a browser does. Default false. */
+  readonly isSticky?: boolean;
+}
+
+/** What one lane remembers from request to request. */
+interface Lane {
+  cookie: string | undefined;
 }
 
 /** Longest wait for one answer. */
@@ -78,10 +87,11 @@ export class Load {
 
   async #lane(): Promise<void> {
     const { total = Number.POSITIVE_INFINITY, methods = ["GET"] } = this.#options;
+    const lane: Lane = { cookie: undefined };
     while (!this.#isStopped && this.#sent < total) {
       const number = this.#sent++;
       const method = methods[number % methods.length] ?? "GET";
-      this.results.push(await this.#exchange(`${this.#prefix}-${number}`, method));
+      this.results.push(await this.#exchange(`${this.#prefix}-${number}`, method, lane));
       this.#wake();
     }
   }
@@ -94,7 +104,7 @@ export class Load {
     }
   }
 
-  #exchange(id: string, method: string): Promise<LoadResult> {
+  #exchange(id: string, method: string, lane: Lane): Promise<LoadResult> {
     const startedMs = performance.now();
     const sent = method === "POST" ? BODY : "";
     return new Promise((resolve) => {
@@ -110,7 +120,11 @@ export class Load {
         path: this.#options.path ?? "/work",
         method,
         agent: this.#agent,
-        headers: { "x-request-id": id, ...(sent !== "" && { "content-length": sent.length }) },
+        headers: {
+          "x-request-id": id,
+          ...(lane.cookie !== undefined && { cookie: lane.cookie }),
+          ...(sent !== "" && { "content-length": sent.length }),
+        },
       });
       outgoing.setTimeout(ANSWER_MS, () => outgoing.destroy(new Error("no answer")));
       outgoing.on("error", (error) => end(error.message));
@@ -118,6 +132,8 @@ export class Load {
         let text = "";
         status = response.statusCode ?? 0;
         backend = String(response.headers["x-backend"] ?? "");
+        const given = response.headers["set-cookie"]?.[0];
+        if (this.#options.isSticky === true && given !== undefined) lane.cookie = given.split(";")[0];
         response.setEncoding("latin1");
         response.on("data", (chunk: string) => {
           text += chunk;
@@ -129,7 +145,13 @@ export class Load {
           else end(text === `${id} ${sent.length}` ? "" : `somebody else's answer: ${text.slice(0, 80)}`);
         });
       });
-      outgoing.end(sent);
+      const { halfPauseMs } = this.#options;
+      if (halfPauseMs === undefined || sent === "") {
+        outgoing.end(sent);
+        return;
+      }
+      outgoing.write(sent.slice(0, sent.length / 2));
+      setTimeout(() => outgoing.end(sent.slice(sent.length / 2)), halfPauseMs);
     });
   }
 }

@@ -27,7 +27,11 @@ export class Sidecar {
   #isOver = false;
   #text = "";
 
-  private constructor(child: ChildProcess) {
+  private constructor(
+    child: ChildProcess,
+    /** Its configuration. */
+    readonly file: string,
+  ) {
     this.#child = child;
     process.on("exit", this.#killAtExit);
     child.stdout?.on("data", (chunk: Buffer) => this.#read(chunk.toString()));
@@ -46,22 +50,25 @@ export class Sidecar {
   static async launch(config: object, folder: string): Promise<Sidecar> {
     if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`);
     const file = join(folder, `pilotfish-${randomUUID()}.yaml`);
-    await writeFile(
-      file,
-      stringify({
-        version: 1,
-        log: { level: "info", access: { format: "off" } },
-        admin: { grpc: "127.0.0.1:0", http: "127.0.0.1:0" },
-        ...config,
-      }),
-    );
+    await writeFile(file, Sidecar.text(config));
     // The Consul of whoever runs the tests is none of theirs.
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith("CONSUL_")),
     );
     return new Sidecar(
       spawn(process.execPath, [main, "run", "-c", file], { env, stdio: ["ignore", "pipe", "pipe"] }),
+      file,
     );
+  }
+
+  /** A configuration as a file; admin addresses are added to what it says. */
+  static text(config: object): string {
+    return stringify({
+      version: 1,
+      log: { level: "info", access: { format: "off" } },
+      admin: { grpc: "127.0.0.1:0", http: "127.0.0.1:0" },
+      ...config,
+    });
   }
 
   /** Starts and waits until it is ready. */

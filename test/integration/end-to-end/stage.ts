@@ -9,7 +9,7 @@ import {
   type Source,
   type SourceState,
 } from "../../../src/admin/generated/pilotfish/admin/v1/admin.js";
-import { BackendProcess } from "../../support/backend-process.js";
+import { type BackendPorts, BackendProcess } from "../../support/backend-process.js";
 import { isConsulMissing, type RunningConsul, startConsul } from "../../support/consul.js";
 import { Load, type LoadOptions } from "../../support/load.js";
 import { until } from "../../support/promised.js";
@@ -92,7 +92,7 @@ export class Stage {
     return { address: this.consul.url };
   }
 
-  async backend(id: string, options: { ports?: number } = {}): Promise<BackendProcess> {
+  async backend(id: string, options: BackendPorts = {}): Promise<BackendProcess> {
     const backend = await BackendProcess.start(id, this.folder, options);
     this.defer(() => backend.stop());
     return backend;

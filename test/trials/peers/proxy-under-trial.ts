@@ -1,0 +1,47 @@
+/** An instance as the catalog lists it. */
+export interface Listed {
+  readonly id: string;
+  readonly httpPort: number;
+  readonly echoPort: number;
+  /** Takes work only while no other does. */
+  readonly isBackup?: boolean;
+}
+
+/** How a proxy is set up for a trial. */
+export interface TrialSetting {
+  /** For files; the caller removes it. */
+  readonly folder: string;
+  readonly listed: readonly Listed[];
+  /** Whether clients are bound to a backend by a cookie. */
+  readonly isSticky: boolean;
+  /** Whether backends are probed. */
+  readonly isChecked: boolean;
+}
+
+/** A proxy that is watched while its backends, or it itself, are replaced. */
+export interface ProxyUnderTrial {
+  readonly httpPort: number;
+  readonly tcpPort: number;
+  /** The catalog lists exactly these from now on; resolves once the proxy has taken it up. */
+  list(listed: readonly Listed[]): Promise<void>;
+  /** 0 to 256. */
+  weigh(id: string, weight: number): Promise<void>;
+  /** No new work; what is bound to it stays. */
+  drain(id: string): Promise<void>;
+  ready(id: string): Promise<void>;
+  /** Ids that take new work. */
+  usable(): Promise<readonly string[]>;
+  /** Reads its configuration again, which differs in a timeout each time. */
+  reload(): Promise<void>;
+  /** Puts a new process in its place. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A kind of proxy that can be tried. */
+export interface TrialPeer {
+  readonly name: string;
+  /** Undefined where it is not installed. */
+  version(): string | undefined;
+  start(setting: TrialSetting): Promise<ProxyUnderTrial>;
+}
