@@ -164,7 +164,7 @@ export const CASES: readonly TrialCase[] = [
 /** Waits until the proxy gives a backend work again. */
 async function usable(scene: Scene, id: string): Promise<void> {
   const deadlineMs = performance.now() + 20_000;
-  while (!(await scene.proxy.usable()).includes(id)) {
+  while ((await scene.proxy.share(id)) === 0) {
     if (performance.now() > deadlineMs) throw new Error(`${id} was not taken back`);
     await pause(50);
   }

@@ -74,15 +74,13 @@ class Haproxy implements ProxyUnderTrial {
     await this.#ask(`set server web/${id} state ready`);
   }
 
-  async usable(): Promise<readonly string[]> {
-    const rows = (await this.#ask("show stat web 4 -1")).split("\n").map((line) => line.split(","));
-    const head = rows[0] ?? [];
-    const column = (row: readonly string[], name: string) => row[head.indexOf(name)] ?? "";
-    return rows
-      .slice(1)
-      .filter((row) => /^(UP|no check)/.test(column(row, "status")) && Number(column(row, "weight")) > 0)
-      .map((row) => column(row, "svname"))
-      .sort();
+  async share(id: string): Promise<number> {
+    const [head = [], ...rows] = (await this.#ask("show stat web 4 -1"))
+      .split("\n")
+      .map((line) => line.split(","));
+    const row = rows.find((each) => each[head.indexOf("svname")] === id) ?? [];
+    const isUp = /^(UP|no check)/.test(row[head.indexOf("status")] ?? "");
+    return isUp ? Number(row[head.indexOf("weight")]) : 0;
   }
 
   /** By the master process, which hands the listening sockets to the new worker. */
@@ -123,7 +121,9 @@ class Haproxy implements ProxyUnderTrial {
 
   #write(): void {
     const { isChecked, isSticky } = this.#setting;
-    const check = isChecked ? "check inter 1s fall 2 rise 1 observe layer7 error-limit 5" : "";
+    const check = isChecked
+      ? "check inter 1s fall 2 rise 1 fastinter 250ms downinter 1s observe layer7 error-limit 5 on-error mark-down"
+      : "";
     const server = (each: Listed, port: number, rest: string) =>
       `    server ${each.id} 127.0.0.1:${port} ${rest}${each.isBackup === true ? " backup" : ""}`;
     writeConfiguration(

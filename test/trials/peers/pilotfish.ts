@@ -161,11 +161,9 @@ class Pilotfish implements ProxyUnderTrial {
     return this.#state(id, AdminState.ADMIN_STATE_READY);
   }
 
-  async usable(): Promise<readonly string[]> {
-    return (await this.#backends("web"))
-      .filter(({ eligible }) => eligible)
-      .map(({ id }) => id)
-      .sort();
+  async share(id: string): Promise<number> {
+    const backend = (await this.#backends("web")).find((each) => each.id === id);
+    return backend?.eligible === true ? (backend.weight?.inForce ?? 0) : 0;
   }
 
   async reload(): Promise<void> {

@@ -29,8 +29,8 @@ export interface ProxyUnderTrial {
   /** No new work; what is bound to it stays. */
   drain(id: string): Promise<void>;
   ready(id: string): Promise<void>;
-  /** Ids that take new work. */
-  usable(): Promise<readonly string[]>;
+  /** What a backend takes of the work it was meant for: 1 as listed, less when demoted, 0 when it takes none. */
+  share(id: string): Promise<number>;
   /** Reads its configuration again, which differs in a timeout each time. */
   reload(): Promise<void>;
   /** Puts a new process in its place. */
