@@ -1,33 +1,33 @@
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { EventJournal } from "./admin/event-journal.js";
 import { AdminHttp } from "./admin/http.js";
-import type { AdminPorts, ListenerInfo, ProxyInfo, ProxyState } from "./admin/ports.js";
+import type { AdminPorts, ProxyInfo, ProxyState } from "./admin/ports.js";
 import { AdminServer } from "./admin/server.js";
-import { parseConfig } from "./config/load.js";
-import type { Config, PoolConfig } from "./config/model.js";
+import { touches } from "./config/difference.js";
+import { type LoadResult, parseConfig } from "./config/load.js";
+import type { Config } from "./config/model.js";
+import { OVERRIDES_VERSION, OverrideStore } from "./control/override-store.js";
 import { Registration } from "./control/registration/registration.js";
 import { createResolver } from "./control/resolver.js";
-import type { SourceDeps } from "./control/source.js";
-import type { Pool } from "./core/pool.js";
-import { createProtocol } from "./extensions.js";
+import { Listeners } from "./listeners.js";
 import { type Clock, systemClock } from "./platform/clock.js";
 import { keepAlive } from "./platform/keep-alive.js";
 import { LineSink } from "./platform/line-sink.js";
 import { openStream } from "./platform/line-target.js";
 import { createLog, type LogThreshold, logLinesTo, type RootLog } from "./platform/log.js";
 import { type Random, systemRandom } from "./platform/random.js";
+import { StateFile } from "./platform/state-file.js";
 import { AccessLog } from "./proxy/access-log.js";
-import { formatSocketAddress } from "./proxy/bind.js";
 import { ConnectionBudget } from "./proxy/connection-limits.js";
-import { TrustedNetworks } from "./proxy/headers.js";
-import { Listener } from "./proxy/listener.js";
-import { ListenerTraffic } from "./proxy/listener-traffic.js";
-import type { UpstreamService } from "./proxy/upstream-service.js";
-import { buildUpstream, type Upstream } from "./upstream.js";
+import { type Reloadable, Reloader } from "./reloader.js";
+import { Upstreams } from "./upstreams.js";
 
 /** What the program is built with besides its configuration. */
 export interface AppOptions {
   readonly configFile: string;
+  /** Reads the configuration again as it was read for this one; without it there is no reload. */
+  readonly readConfig?: () => Promise<LoadResult>;
   readonly version: string;
   /** The admin API asked for the end. Default: SIGTERM to the own process, so that both ways are one. */
   readonly onDrainAsked?: () => void;
@@ -41,17 +41,12 @@ const LAST_WORDS_MS = 1_000;
 /** How often a stop looks whether the last client has gone. */
 const DRAIN_LOOK_MS = 20;
 
-interface OpenListener {
-  readonly listener: Listener;
-  readonly traffic: ListenerTraffic;
-}
-
 /**
  * The composition root: builds the parts, wires them, and knows the order of start and stop. Nothing else knows
  * both planes.
  */
 export class App {
-  readonly #config: Config;
+  #config: Config;
   readonly #options: AppOptions;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -60,12 +55,13 @@ export class App {
   readonly #log: RootLog;
   readonly #startedWallMs: number;
   readonly #journal = new EventJournal();
-  readonly #upstreams = new Map<string, Upstream>();
-  readonly #pools = new Map<string, Pool>();
+  readonly #upstreams: Upstreams;
+  readonly #overrides: OverrideStore | undefined;
+  readonly #reloader: Reloader;
   readonly #budget: ConnectionBudget;
-  readonly #listeners: OpenListener[] = [];
+  #listeners: Listeners | undefined;
   readonly #admin: { stop(): Promise<void> }[] = [];
-  readonly #registration: Registration | undefined;
+  #registration: Registration | undefined;
   readonly #letGo = keepAlive();
   #grpc: AdminServer | undefined;
   #grpcAddress: string | undefined;
@@ -87,30 +83,27 @@ export class App {
     this.#startedWallMs = this.#clock.wallMs();
     this.#budget = new ConnectionBudget(config.maxConnections);
     this.#drainDeadlineMs = config.shutdown.deadlineMs;
-    const deps: SourceDeps = {
-      clock: this.#clock,
-      random: this.#random,
-      resolver: createResolver({ clock: this.#clock, random: this.#random }),
-      log: this.#log.child("discovery"),
-    };
-    for (const pool of config.pools) this.#addPool(pool, deps);
-    this.#registration =
-      config.service &&
-      new Registration({
-        service: config.service,
-        consul: config.consul,
-        hostName: hostname(),
+    this.#overrides = this.#openOverrides();
+    this.#upstreams = new Upstreams({
+      deps: {
         clock: this.#clock,
         random: this.#random,
-        log: this.#log.child("registration"),
-      });
+        resolver: createResolver({ clock: this.#clock, random: this.#random }),
+        log: this.#log.child("discovery"),
+      },
+      clock: this.#clock,
+      log: this.#log,
+      onInvariantBroken: (what) => this.#invariantBroken(what),
+      overrides: this.#overrides,
+      onPool: (pool) => this.#journal.follow(pool),
+    });
+    this.#registration = this.#makeRegistration();
+    this.#reloader = new Reloader(this.#reloadable(), this.#clock, this.#log.child("reload"));
   }
 
   /** Where the listeners are bound, by name; ports the system chose are filled in. */
   addresses(): ReadonlyMap<string, readonly string[]> {
-    return new Map(
-      this.#listeners.map(({ listener }) => [listener.name, listener.addresses.map(formatSocketAddress)]),
-    );
+    return new Map((this.#listeners?.infos() ?? []).map(({ name, addresses }) => [name, addresses]));
   }
 
   // ---------------------------------------------------------------- start
@@ -130,12 +123,16 @@ export class App {
       stdout: this.#stdout,
       onFailure: (error) => this.#log.error({ err: error }, "access log cannot be written"),
     });
+    await this.#overrides?.load();
+    for (const pool of config.pools) this.#upstreams.add(pool, config.consul);
     await this.#openAdmin();
     const firstLists = [...this.#upstreams.values()].map(({ keeper }) => keeper.start());
     await this.#firstOf(Promise.all(firstLists), config.startDeadlineMs);
     this.#warnOfMissingLists();
     if (this.#isStopping || this.#isAborted) return;
-    await this.#openListeners(this.#accessLog);
+    const listeners = this.#makeListeners(this.#accessLog);
+    this.#listeners = listeners;
+    await listeners.open(config);
     if (this.#isStopping) return;
     this.#enter("ready", "");
     this.#register();
@@ -164,33 +161,45 @@ export class App {
     }
   }
 
-  async #openListeners(accessLog: AccessLog): Promise<void> {
-    const trusted = new TrustedNetworks(this.#config.trustedNetworks);
-    for (const config of this.#config.listeners) {
-      const traffic = new ListenerTraffic(accessLog);
-      const protocol = createProtocol(config, {
-        service: (name) => this.#service(name),
-        trusted,
-        clock: this.#clock,
-        random: this.#random,
-        accessLog: traffic,
-      });
-      const listener = new Listener({
-        config,
-        protocol,
-        budget: this.#budget,
-        log: this.#log.child("listener"),
-      });
-      this.#listeners.push({ listener, traffic });
-      await listener.bind();
-    }
+  #makeListeners(accessLog: AccessLog): Listeners {
+    return new Listeners({
+      budget: this.#budget,
+      accessLog,
+      service: (name) => this.#upstreams.service(name),
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log.child("listener"),
+      inherited: undefined,
+    });
+  }
+
+  #openOverrides(): OverrideStore | undefined {
+    const { stateDir } = this.#config;
+    if (stateDir === undefined) return undefined;
+    const log = this.#log.child("overrides");
+    const file = new StateFile({
+      path: join(stateDir, "overrides.json"),
+      kind: "overrides",
+      version: OVERRIDES_VERSION,
+      clock: this.#clock,
+      log,
+    });
+    return new OverrideStore(file, this.#clock, log);
+  }
+
+  #makeRegistration(): Registration | undefined {
+    const { service, consul } = this.#config;
+    if (service === undefined) return undefined;
+    const log = this.#log.child("registration");
+    const { hostName, ...shared } = { hostName: hostname(), clock: this.#clock, random: this.#random, log };
+    return new Registration({ service, consul, hostName, ...shared });
   }
 
   #register(): void {
     const advertise = this.#config.service?.advertise;
     const name = advertise?.kind === "listener" ? advertise.listener : undefined;
-    const advertised = this.#listeners.find(({ listener }) => listener.name === name);
-    this.#registration?.start(advertised?.listener.addresses ?? []);
+    const advertised = name === undefined ? undefined : this.#listeners?.get(name);
+    this.#registration?.start(advertised?.addresses ?? []);
   }
 
   #warnOfMissingLists(): void {
@@ -221,16 +230,14 @@ export class App {
     await this.#registration?.stop();
     this.#enter("draining", reason);
     await this.#firstOf(undefined, this.#config.shutdown.graceMs);
-    for (const { listener } of this.#listeners) {
-      listener.stopAccepting();
-      listener.drain();
-    }
+    this.#listeners?.drain();
     await this.#lastClientGone(this.#drainDeadlineMs);
     const left = this.#budget.open;
     if (left > 0) this.#log.warn({ connections: left }, "shutdown deadline passed, cutting what is open");
-    for (const { listener } of this.#listeners) listener.destroyAll();
-    this.#closeUpstreams();
+    this.#listeners?.destroyAll();
+    this.#upstreams.stop();
     await Promise.all(this.#admin.map((server) => server.stop()));
+    await this.#firstOf(this.#overrides?.flush(), this.#overrides === undefined ? 0 : LAST_WORDS_MS);
     this.#log.info({}, "stopped");
     await this.#accessLog?.close(LAST_WORDS_MS);
     await this.#stdout.close(LAST_WORDS_MS);
@@ -243,33 +250,52 @@ export class App {
       await this.#firstOf(undefined, DRAIN_LOOK_MS);
   }
 
-  #closeUpstreams(): void {
-    for (const { keeper, service } of this.#upstreams.values()) {
-      keeper.stop();
-      service.connections.stop();
-    }
-  }
-
   /** Everything is cut, at once. Safe at any time. */
   abort(): void {
     this.#isAborted = true;
     this.#registration?.abort();
-    for (const { listener } of this.#listeners) {
-      listener.stopAccepting();
-      listener.destroyAll();
-    }
-    this.#closeUpstreams();
+    this.#listeners?.destroyAll();
+    this.#upstreams.stop();
     for (const server of this.#admin) void server.stop().catch(() => {});
     void this.#stdout.close(0);
     this.#letGo();
   }
 
-  /** SIGHUP: the access log's file is opened anew. The configuration is read at start only. */
+  /** SIGHUP: the access log's file is opened anew, and the configuration is read again. */
   reload(): void {
-    this.#log.info({}, "reload asked for, only the access log is reopened");
     this.#accessLog
       ?.reopen()
       .catch((error: unknown) => this.#log.error({ err: error }, "access log not reopened"));
+    void this.#reloader.reload({ isDryRun: false });
+  }
+
+  #reloadable(): Reloadable {
+    return {
+      read: this.#options.readConfig,
+      config: () => this.#config,
+      isReady: () => this.#state === "ready",
+      upstreams: this.#upstreams,
+      listeners: () => this.#listeners,
+      accept: async (config, changes) => {
+        this.#config = config;
+        this.#drainDeadlineMs = config.shutdown.deadlineMs;
+        this.#budget.max = config.maxConnections;
+        if (touches(changes, "log.level")) this.#log.setLevel(config.log.level);
+        if (touches(changes, "service") || touches(changes, "consul")) await this.#registerAnew();
+      },
+      openAccessLog: (config) => this.#accessLog?.prepare(config),
+    };
+  }
+
+  /** The instance is told to Consul as it is configured now; one that is the same is not taken out in between. */
+  async #registerAnew(): Promise<void> {
+    const previous = this.#registration;
+    const { service } = this.#config;
+    const next = this.#makeRegistration();
+    if (service !== undefined && previous?.isOf(service) === true) previous.abort();
+    else await previous?.stop();
+    this.#registration = next;
+    this.#register();
   }
 
   /** Resolves with the promise or after the delay, whichever is first. */
@@ -283,23 +309,6 @@ export class App {
     });
   }
 
-  // ---------------------------------------------------------------- pools
-
-  #addPool(config: PoolConfig, deps: SourceDeps): void {
-    const log = this.#log.child("pool", { pool: config.name });
-    const onInvariantBroken = (what: string) => this.#invariantBroken(what);
-    const upstream = buildUpstream(config, { consul: this.#config.consul, deps, log, onInvariantBroken });
-    this.#journal.follow(upstream.service.pool);
-    this.#pools.set(config.name, upstream.service.pool);
-    this.#upstreams.set(config.name, upstream);
-  }
-
-  #service(name: string): UpstreamService {
-    const upstream = this.#upstreams.get(name);
-    if (upstream === undefined) throw new Error(`no pool ${name}`);
-    return upstream.service;
-  }
-
   #invariantBroken(what: string): void {
     this.#invariantsBroken++;
     this.#log.error({ what }, "an invariant is broken");
@@ -310,17 +319,18 @@ export class App {
   #ports(): AdminPorts {
     return {
       clock: this.#clock,
-      pools: this.#pools,
+      pools: this.#upstreams.pools,
       journal: this.#journal,
       info: () => this.#info(),
       discovery: (pool) => this.#upstreams.get(pool)?.keeper.statuses() ?? [],
-      openWork: (backend) => this.#openWork(backend),
+      openWork: (backend) => this.#upstreams.openWork(backend),
       logLevel: () => this.#log.level(),
       setLogLevel: (level: LogThreshold) => this.#log.setLevel(level),
       checkConfig: (text) => {
         const result = parseConfig(text, { file: "request", env: process.env });
         return { problems: result.ok ? [] : result.problems };
       },
+      reloadConfig: (isDryRun) => this.#reloader.reload({ isDryRun }),
       drainProxy: (deadlineMs) => this.#drainAsked(deadlineMs),
       invariantsBroken: () => this.#invariantsBroken,
     };
@@ -335,21 +345,10 @@ export class App {
       configFile: this.#options.configFile,
       state: this.#state,
       reason: this.#reason,
-      listeners: this.#listeners.map(listenerInfo),
+      listeners: this.#listeners?.infos() ?? [],
       grpcAddress: this.#grpcAddress,
       registration: this.#registration?.status(),
     };
-  }
-
-  #openWork(backend: Parameters<AdminPorts["openWork"]>[0]): ReturnType<AdminPorts["openWork"]> {
-    let requests = 0;
-    let tunnels = 0;
-    for (const { service } of this.#upstreams.values()) {
-      const open = service.work.count(backend);
-      requests += open.requests;
-      tunnels += open.tunnels;
-    }
-    return { requests, tunnels };
   }
 
   #drainAsked(deadlineMs: number | undefined): void {
@@ -359,18 +358,4 @@ export class App {
     const ask = this.#options.onDrainAsked ?? (() => process.kill(process.pid, "SIGTERM"));
     ask();
   }
-}
-
-function listenerInfo({ listener, traffic }: OpenListener): ListenerInfo {
-  return {
-    name: listener.name,
-    protocol: listener.config.protocol,
-    addresses: listener.isListening ? listener.addresses.map(formatSocketAddress) : [],
-    openConnections: listener.open,
-    maxConnections: listener.config.limits.maxConnections,
-    connectionsTotal: listener.counts.accepted,
-    requestsTotal: traffic.served,
-    bytesIn: traffic.bytesIn,
-    bytesOut: traffic.bytesOut,
-  };
 }

@@ -22,7 +22,7 @@ import type { Clock } from "./platform/clock.js";
 import type { Random } from "./platform/random.js";
 import type { AccessSink } from "./proxy/access-record.js";
 import type { TrustedNetworks } from "./proxy/headers.js";
-import { http1Protocol } from "./proxy/http1/http1-protocol.js";
+import { Http1Protocol } from "./proxy/http1/http1-protocol.js";
 import type { Protocol } from "./proxy/listener.js";
 import { Router } from "./proxy/router.js";
 import { tcpProtocol } from "./proxy/tcp/tcp-session.js";
@@ -69,18 +69,41 @@ export interface ProtocolParts {
   readonly accessLog: AccessSink;
 }
 
+/** What a listener does with its connections, and how it is told of another configuration. */
+export interface ListenerProtocol {
+  readonly begin: Protocol;
+  reconfigure(config: ListenerConfig, parts: ProtocolParts): void;
+}
+
 const PROTOCOLS: Readonly<
-  Record<ListenerConfig["protocol"], (config: ListenerConfig, parts: ProtocolParts) => Protocol>
+  Record<ListenerConfig["protocol"], (config: ListenerConfig, parts: ProtocolParts) => ListenerProtocol>
 > = {
   http: (config, parts) => {
-    const router = new Router(config.routes, config.pool, parts.service, parts.random);
-    return http1Protocol({ ...parts, config, router });
+    const protocol = new Http1Protocol(httpOptions(config, parts));
+    return {
+      begin: protocol.begin,
+      reconfigure: (next, nextParts) => protocol.reconfigure(httpOptions(next, nextParts)),
+    };
   },
   tcp: (config, parts) => {
-    const upstream = parts.service(config.pool ?? "");
-    return tcpProtocol({ ...parts, listener: config.name, upstream });
+    let begin = tcpProtocol(tcpOptions(config, parts));
+    return {
+      begin: (connection, context) => begin(connection, context),
+      reconfigure: (next, nextParts) => {
+        begin = tcpProtocol(tcpOptions(next, nextParts));
+      },
+    };
   },
 };
+
+function httpOptions(config: ListenerConfig, parts: ProtocolParts) {
+  const router = new Router(config.routes, config.pool, parts.service, parts.random);
+  return { ...parts, config, router };
+}
+
+function tcpOptions(config: ListenerConfig, parts: ProtocolParts) {
+  return { ...parts, listener: config.name, upstream: parts.service(config.pool ?? "") };
+}
 
 /** The maker of a union's member; the compiler cannot see that both come from the same member. */
 function makerOf<Config, Rest extends readonly unknown[], Made>(
@@ -112,6 +135,6 @@ export function createProbe(config: HealthCheckConfig, clock: Clock): Probe {
 }
 
 /** What a listener does with its connections. */
-export function createProtocol(config: ListenerConfig, parts: ProtocolParts): Protocol {
+export function createProtocol(config: ListenerConfig, parts: ProtocolParts): ListenerProtocol {
   return PROTOCOLS[config.protocol](config, parts);
 }

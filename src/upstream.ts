@@ -5,18 +5,13 @@ import { PoolKeeper } from "./control/pool-keeper.js";
 import { logPoolEvents } from "./control/pool-log.js";
 import { Prober } from "./control/prober.js";
 import type { PoolSource, SourceDeps } from "./control/source.js";
-import { Pool } from "./core/pool.js";
+import type { Balancer } from "./core/balancer.js";
+import { Pool, type PoolOptions } from "./core/pool.js";
 import { createBalancer, createProbe, createSource } from "./extensions.js";
 import type { Log } from "./platform/log.js";
-import { UpstreamConnections } from "./proxy/http1/upstream-connections.js";
+import { UpstreamConnections, type UpstreamConnectionsOptions } from "./proxy/http1/upstream-connections.js";
 import { OpenWork } from "./proxy/open-work.js";
-import type { UpstreamService } from "./proxy/upstream-service.js";
-
-/** A pool with all that works on it: the control plane's keeper, and the data plane's view. */
-export interface Upstream {
-  readonly keeper: PoolKeeper;
-  readonly service: UpstreamService;
-}
+import type { UpstreamRules, UpstreamService } from "./proxy/upstream-service.js";
 
 /** What upstreams are built with besides their own configuration. */
 export interface UpstreamParts {
@@ -27,28 +22,116 @@ export interface UpstreamParts {
   readonly onInvariantBroken: (what: string) => void;
 }
 
-/** Builds one pool and wires both planes to it. Nothing runs before its keeper is started. */
-export function buildUpstream(config: PoolConfig, parts: UpstreamParts): Upstream {
-  const { clock, random } = parts.deps;
+/**
+ * A pool with all that works on it: the control plane's keeper, and the data plane's view. Built from its
+ * configuration, wired to both planes, and told of another configuration while it runs.
+ */
+export class Upstream {
+  readonly keeper: PoolKeeper;
+  readonly service: UpstreamService;
+  #config: PoolConfig;
+  #parts: UpstreamParts;
+
+  /** Nothing runs before the keeper is started. */
+  constructor(config: PoolConfig, parts: UpstreamParts) {
+    const { clock, random } = parts.deps;
+    this.#config = config;
+    this.#parts = parts;
+    const balancer = createBalancer(config.balance, random);
+    const pool = new Pool(poolOptions(config, balancer, parts));
+    logPoolEvents(pool, parts.log);
+    this.service = {
+      pool,
+      ...rulesOf(config),
+      work: new OpenWork(),
+      connections: new UpstreamConnections(pool, connectionOptions(config), clock),
+    };
+    const { work } = this.service;
+    pool.subscribe((event) => {
+      if (event.type === "drain-deadline") work.cut(event.backend);
+    });
+    const source = buildSource(config, pool, parts);
+    this.keeper = new PoolKeeper({ pool, source, prober: buildProber(config, pool, parts), clock });
+  }
+
+  get config(): PoolConfig {
+    return this.#config;
+  }
+
+  /**
+   * Puts another configuration in force. Only what differs is replaced, and nothing that was learnt is forgotten.
+   *
+   * @param isSourceChanged whether its endpoints come from elsewhere now, for reasons outside of its own configuration too
+   */
+  reconfigure(config: PoolConfig, parts: UpstreamParts, isSourceChanged: boolean): void {
+    const { pool, connections } = this.service;
+    const previous = this.#config;
+    const { clock, random } = parts.deps;
+    this.#config = config;
+    this.#parts = parts;
+    const balancer = isSame(previous.balance, config.balance)
+      ? pool.options.balancer
+      : createBalancer(config.balance, random);
+    pool.reconfigure(poolOptions(config, balancer, parts), clock.nowMs());
+    Object.assign(this.service, rulesOf(config));
+    connections.reconfigure(connectionOptions(config));
+    if (!isSame(previous.healthCheck, config.healthCheck)) {
+      this.keeper.replaceProber(buildProber(config, pool, parts));
+    }
+    if (isSourceChanged || !isSame(sourceConfig(previous), sourceConfig(config))) {
+      this.keeper.replaceSource(buildSource(config, pool, parts));
+    }
+  }
+
+  /** No configuration names it any more: its backends drain, then nothing of it is left. */
+  retire(): void {
+    const { pool, connections } = this.service;
+    const { clock } = this.#parts.deps;
+    this.keeper.retire();
+    pool.apply({ endpoints: [] }, clock.nowMs());
+    connections.stop();
+  }
+
+  /** At once. */
+  stop(): void {
+    this.keeper.stop();
+    this.service.connections.stop();
+  }
+}
+
+function poolOptions(config: PoolConfig, balancer: Balancer, parts: UpstreamParts): PoolOptions {
   const { limits } = config;
-  const pool = new Pool({
+  return {
     name: config.name,
-    balancer: createBalancer(config.balance, random),
+    balancer,
     outlier: config.outlierDetection,
     maxInFlightPerBackend: leastLimit(limits.maxConnectionsPerBackend, limits.maxRequestsPerBackend),
     maxQueue: limits.maxQueue,
     drainDeadlineMs: config.drainDeadlineMs,
     onInvariantBroken: parts.onInvariantBroken,
-  });
-  logPoolEvents(pool, parts.log);
-  const service = buildService(config, pool, parts);
-  pool.subscribe((event) => {
-    if (event.type === "drain-deadline") service.work.cut(event.backend);
-  });
-  const source = buildSource(config, pool, parts);
+  };
+}
+
+function rulesOf({ timeouts, retries, reuse }: PoolConfig): UpstreamRules {
+  return { timeouts, retries, reuse };
+}
+
+function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamConnectionsOptions {
+  return {
+    idleMs: timeouts.upstreamIdleMs,
+    maxPerBackend: limits.maxConnectionsPerBackend,
+    isReusing: reuse.mode !== "never",
+  };
+}
+
+function buildProber(config: PoolConfig, pool: Pool, parts: UpstreamParts): Prober | undefined {
   const { healthCheck } = config;
-  const prober = healthCheck && new Prober(pool, createProbe(healthCheck, clock), healthCheck, clock, random);
-  return { keeper: new PoolKeeper({ pool, source, prober, clock }), service };
+  const { clock, random } = parts.deps;
+  return healthCheck && new Prober(pool, createProbe(healthCheck, clock), healthCheck, clock, random);
+}
+
+function sourceConfig({ discovery, suspicion }: PoolConfig): object {
+  return { discovery, suspicion };
 }
 
 function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): PoolSource {
@@ -66,18 +149,9 @@ function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): Pool
   return new MergedSource(guarded, deps.clock, log);
 }
 
-function buildService(config: PoolConfig, pool: Pool, parts: UpstreamParts): UpstreamService {
-  const { timeouts, retries, reuse, limits } = config;
-  const connections = new UpstreamConnections(
-    pool,
-    {
-      idleMs: timeouts.upstreamIdleMs,
-      maxPerBackend: limits.maxConnectionsPerBackend,
-      isReusing: reuse.mode !== "never",
-    },
-    parts.deps.clock,
-  );
-  return { pool, timeouts, retries, reuse, work: new OpenWork(), connections };
+/** Two parts of a configuration that say the same; configurations are plain data. */
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** The smaller of two limits of which 0 means none. */

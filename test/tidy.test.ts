@@ -19,8 +19,14 @@ const MAY_IMPORT: Readonly<
   admin: { values: ["core", "platform"], types: ["config"] },
   extensions: { values: ["core", "platform", "control", "proxy", "config"], types: ["admin"] },
   upstream: { values: ["core", "platform", "control", "proxy", "config", "extensions"], types: [] },
+  upstreams: { values: ["core", "platform", "control", "proxy", "upstream"], types: ["config"] },
+  listeners: { values: ["platform", "proxy", "extensions"], types: ["config", "admin"] },
+  reloader: {
+    values: ["config", "platform"],
+    types: ["admin", "listeners", "proxy", "upstream", "upstreams"],
+  },
   app: {
-    values: ["core", "platform", "control", "proxy", "config", "admin", "extensions", "upstream"],
+    values: ["core", "platform", "control", "proxy", "config", "admin", "upstreams", "listeners", "reloader"],
     types: [],
   },
   cli: { values: ["app", "config", "admin", "dev", "platform"], types: ["core"] },

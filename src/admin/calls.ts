@@ -66,6 +66,9 @@ class OpenStream implements Watcher {
 /** Answers one request, or throws an `AdminRefusal`. */
 export type UnaryMethod<Request, Response> = (request: Request) => Response;
 
+/** Answers one request that takes its time. */
+export type SlowMethod<Request, Response> = (request: Request) => Promise<Response>;
+
 /**
  * Answers one request with many messages. It is asked for the next one only when the client has taken the one
  * before, so a slow client holds nothing back but itself. What it throws before the first message refuses
@@ -95,6 +98,15 @@ export class Calls {
       } catch (error) {
         callback(this.#refusalOf(error, call.getPath()));
       }
+    };
+  }
+
+  slow<Request, Response>(method: SlowMethod<Request, Response>): handleUnaryCall<Request, Response> {
+    return (call, callback) => {
+      method(call.request).then(
+        (answer) => callback(null, answer),
+        (error: unknown) => callback(this.#refusalOf(error, call.getPath())),
+      );
     };
   }
 

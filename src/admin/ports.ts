@@ -21,6 +21,8 @@ export interface AdminPorts {
   setLogLevel(level: LogThreshold): void;
   /** Checks a configuration text without using it. */
   checkConfig(text: string): { readonly problems: readonly ConfigProblem[] };
+  /** Reads the configuration file again and puts it in force, whole or not at all. */
+  reloadConfig(isDryRun: boolean): Promise<ReloadReport>;
   /**
    * Begins to stop, as SIGTERM does, and returns at once. What is open after the deadline is cut; undefined
    * means the configured one. Calling it again changes nothing.
@@ -110,6 +112,26 @@ export interface DiscoveryStatus {
   /** Answers that were held, since the start. */
   readonly suspicions: number;
   readonly details: Readonly<Record<string, string>>;
+}
+
+/** What came of reading the configuration again. */
+export interface ReloadReport {
+  /** Why nothing was changed; empty when it could be. */
+  readonly problems: readonly ConfigProblem[];
+  /** What differs, or would. */
+  readonly changes: readonly ConfigChange[];
+  /** Whether the new configuration is in force: false with problems, and for a dry run. */
+  readonly isApplied: boolean;
+}
+
+/** One value that differs between two configurations. */
+export interface ConfigChange {
+  /** `pools[web].timeouts.connectMs`: entries that have names go by them. */
+  readonly path: string;
+  /** As JSON; undefined where it was not there before. */
+  readonly from: string | undefined;
+  /** As JSON; undefined where it is there no more. */
+  readonly to: string | undefined;
 }
 
 /** One thing wrong with a configuration. */

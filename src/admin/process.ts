@@ -1,11 +1,12 @@
 import type { Timer } from "../platform/clock.js";
 import type { Log, LogThreshold } from "../platform/log.js";
-import type { UnaryMethod } from "./calls.js";
+import type { SlowMethod, UnaryMethod } from "./calls.js";
 import { LOG_LEVEL, nameOf, PROXY_STATE } from "./enums.js";
 import { LONGEST_DEADLINE_MS, positiveDuration, requester } from "./fields.js";
 import type {
   CheckConfigRequest,
   CheckConfigResponse,
+  ConfigProblem as ConfigProblemMessage,
   DrainProxyRequest,
   DrainProxyResponse,
   GetInfoRequest,
@@ -16,8 +17,8 @@ import type {
   SetLogLevelRequest,
   SetLogLevelResponse,
 } from "./generated/pilotfish/admin/v1/admin.js";
-import type { AdminPorts, ListenerInfo } from "./ports.js";
-import { invalid, unimplemented } from "./refusal.js";
+import type { AdminPorts, ConfigProblem, ListenerInfo } from "./ports.js";
+import { invalid } from "./refusal.js";
 import { type Timestamps, wallTimestamp } from "./timestamps.js";
 
 /** The methods about the process itself. */
@@ -25,7 +26,7 @@ export interface ProcessMethods {
   readonly getInfo: UnaryMethod<GetInfoRequest, GetInfoResponse>;
   readonly setLogLevel: UnaryMethod<SetLogLevelRequest, SetLogLevelResponse>;
   readonly checkConfig: UnaryMethod<CheckConfigRequest, CheckConfigResponse>;
-  readonly reloadConfig: UnaryMethod<ReloadConfigRequest, ReloadConfigResponse>;
+  readonly reloadConfig: SlowMethod<ReloadConfigRequest, ReloadConfigResponse>;
   readonly drainProxy: UnaryMethod<DrainProxyRequest, DrainProxyResponse>;
 }
 
@@ -55,19 +56,19 @@ export function processMethods(ports: AdminPorts, time: Timestamps, log: Log): P
       const { problems } = ports.checkConfig(request.text);
       return {
         valid: problems.length === 0,
-        problems: problems.map(({ line, column, path, message }) => ({
-          line: line ?? 0,
-          column: column ?? 0,
-          path,
-          message,
-        })),
+        problems: problems.map(problemMessage),
       };
     },
 
-    reloadConfig: () => {
-      throw unimplemented(
-        "the configuration is read at the start only in this version; restart the proxy to use another",
-      );
+    reloadConfig: async (request) => {
+      const asked = requester(request);
+      log.info({ ...asked, dryRun: request.dryRun }, "operator reloads the configuration");
+      const { problems, changes, isApplied } = await ports.reloadConfig(request.dryRun);
+      return {
+        problems: problems.map(problemMessage),
+        applied: isApplied,
+        changes: changes.map(({ path, from, to }) => ({ path, from, to })),
+      };
     },
 
     drainProxy: (request) => {
@@ -155,4 +156,8 @@ function inFlightOf(ports: AdminPorts): number {
   let sum = 0;
   for (const pool of ports.pools.values()) sum += pool.inFlight;
   return sum;
+}
+
+function problemMessage({ line, column, path, message }: ConfigProblem): ConfigProblemMessage {
+  return { line: line ?? 0, column: column ?? 0, path, message };
 }

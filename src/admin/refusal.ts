@@ -36,8 +36,3 @@ export function wrongState(message: string): AdminRefusal {
 export function exhausted(message: string): AdminRefusal {
   return new AdminRefusal(status.RESOURCE_EXHAUSTED, message);
 }
-
-/** Not built. */
-export function unimplemented(message: string): AdminRefusal {
-  return new AdminRefusal(status.UNIMPLEMENTED, message);
-}

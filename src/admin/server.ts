@@ -153,7 +153,7 @@ export class AdminServer {
       explainPick: calls.unary(insight.explainPick),
       setLogLevel: calls.unary(about.setLogLevel),
       checkConfig: calls.unary(about.checkConfig),
-      reloadConfig: calls.unary(about.reloadConfig),
+      reloadConfig: calls.slow(about.reloadConfig),
       drainProxy: calls.unary(about.drainProxy),
     };
   }

@@ -1,4 +1,4 @@
-import { loadConfig } from "../config/load.js";
+import { type LoadResult, loadConfig } from "../config/load.js";
 import type { Config } from "../config/model.js";
 import type { AddCommand, CommandContext } from "./command.js";
 import { EXIT_CODE } from "./exit-code.js";
@@ -17,14 +17,19 @@ export interface RunFlags {
 /** Builds the program from a configuration. */
 export type CreateApp = (
   config: Config,
-  options: { readonly configFile: string; readonly version: string },
+  options: {
+    readonly configFile: string;
+    readonly version: string;
+    readonly readConfig: () => Promise<LoadResult>;
+  },
 ) => Promise<RunnableApp>;
 
 const HELP = `
 Signals:
   SIGTERM, SIGINT  announce "not ready", go on for shutdown.grace, close the listeners, let open work
                    end until shutdown.deadline, exit 0; a second one ends at once, exit 1
-  SIGHUP           read the configuration file again
+  SIGHUP           read the configuration file again: put in force whole, or not at all; open the access
+                   log's file anew
 
 Environment:
   \${NAME} in the file takes from the environment. Where the file says nothing of Consul, these do, as
@@ -57,7 +62,8 @@ export async function run(
   { terminal, version }: Pick<CommandContext, "terminal" | "version">,
   create: CreateApp,
 ): Promise<number> {
-  const result = await loadConfig(file, { env: terminal.env, overrides });
+  const readConfig = () => loadConfig(file, { env: terminal.env, overrides });
+  const result = await readConfig();
   if (!result.ok) {
     complainOf(result.problems, file, terminal);
     return EXIT_CODE.usage;
@@ -65,7 +71,7 @@ export async function run(
   warnOf(result, terminal);
   let app: RunnableApp;
   try {
-    app = await create(result.config, { configFile: file, version });
+    app = await create(result.config, { configFile: file, version, readConfig });
   } catch (error) {
     terminal.complain(`pilotfish: ${describeFailure(error)}`);
     return EXIT_CODE.failure;

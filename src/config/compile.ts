@@ -29,6 +29,7 @@ export function compileConfig(parsed: ParsedConfig): Config {
   const isInboundOnly = findInboundOnly(listeners);
   return deepFreeze<Config>({
     log: parsed.log,
+    stateDir: parsed.stateDir,
     maxConnections: parsed.limits.maxConnections,
     shutdown: { graceMs: parsed.shutdown.grace, deadlineMs: parsed.shutdown.deadline },
     trustedNetworks: parsed.trustedNetworks,

@@ -11,6 +11,8 @@ import type { SuspicionConfig } from "./list-model.js";
 /** The whole configuration. */
 export interface Config {
   readonly log: LogConfig;
+  /** Folder for what outlives the process; undefined where nothing is kept. */
+  readonly stateDir: string | undefined;
   /** Most client connections of the whole process. Beyond it, listeners stop accepting. */
   readonly maxConnections: number;
   readonly shutdown: ShutdownConfig;

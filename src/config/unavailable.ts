@@ -20,7 +20,6 @@ const oneOf =
  */
 const UNAVAILABLE: readonly Unavailable[] = [
   { path: "threads", isUnavailable: (value) => Number.isSafeInteger(value) && Number(value) > 1 },
-  { path: "stateDir" },
   {
     path: "log.access.to",
     isUnavailable: (value) => typeof value === "string" && value.startsWith("syslog:"),

@@ -22,8 +22,10 @@ export interface PoolKeeperOptions {
  */
 export class PoolKeeper implements SourceSink {
   readonly pool: Pool;
-  readonly #source: PoolSource;
-  readonly #prober: Prober | undefined;
+  #source: PoolSource;
+  /** Takes the source's place with its first list. */
+  #nextSource: PoolSource | undefined;
+  #prober: Prober | undefined;
   readonly #clock: Clock;
   #wake: Timer | undefined;
   #wakeAtMs = Number.POSITIVE_INFINITY;
@@ -51,13 +53,48 @@ export class PoolKeeper implements SourceSink {
   stop(): void {
     this.#isStopped = true;
     this.#wake?.cancel();
+    this.retire();
+  }
+
+  /** Asks nobody any more, and goes on waking the pool while its last work ends. */
+  retire(): void {
     this.#prober?.stop();
     this.#source.stop();
+    this.#nextSource?.stop();
+  }
+
+  /** Other checks, or none. What the old ones said stays until the new ones know better; without checks it is void. */
+  replaceProber(prober: Prober | undefined): void {
+    this.#prober?.stop();
+    this.#prober = prober;
+    if (prober !== undefined) {
+      prober.start();
+      return;
+    }
+    const nowMs = this.#clock.nowMs();
+    for (const backend of this.pool.backends()) this.pool.setCheck(backend, "unchecked", "no checks", nowMs);
+  }
+
+  /** Another source. Until it has its first list, the old one goes on and its list stays in force. */
+  replaceSource(source: PoolSource): void {
+    this.#nextSource?.stop();
+    this.#nextSource = source;
+    source.start({
+      onSnapshot: (snapshot) => {
+        if (this.#nextSource === source) {
+          this.#nextSource = undefined;
+          this.#source.stop();
+          this.#source = source;
+        }
+        this.onSnapshot(snapshot);
+      },
+      onStatus: () => {},
+    });
   }
 
   /** Where its lists come from, and how these sources are. */
   statuses(): readonly GuardedStatus[] {
-    return this.#source.statuses();
+    return [...this.#source.statuses(), ...(this.#nextSource?.statuses() ?? [])];
   }
 
   onSnapshot(snapshot: Snapshot): void {

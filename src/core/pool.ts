@@ -57,12 +57,12 @@ const NOBODY: readonly Backend[] = [];
  */
 export class Pool implements LeaseOwner {
   readonly name: string;
-  readonly options: PoolOptions;
+  #options: PoolOptions;
   readonly queue: WaitQueue;
   /** Counts of the pool itself and of the backends that were removed. */
   readonly row: Row;
   readonly #scoreboard: Scoreboard;
-  readonly #balancer: Balancer;
+  #balancer: Balancer;
   readonly #detection: Detection;
   readonly #overrides = new OverrideBook();
   readonly #backends = new Map<string, Backend>();
@@ -73,10 +73,11 @@ export class Pool implements LeaseOwner {
   #appliedMs: number | undefined;
   #isDueMoved = false;
   #onDueChanged: (() => void) | undefined;
+  #onOverridesChanged: (() => void) | undefined;
 
   constructor(options: PoolOptions) {
     this.name = options.name;
-    this.options = options;
+    this.#options = options;
     this.queue = new WaitQueue(options.maxQueue);
     this.#scoreboard = options.scoreboard ?? new Scoreboard();
     this.row = this.#scoreboard.allocate();
@@ -86,6 +87,11 @@ export class Pool implements LeaseOwner {
   }
 
   // ---------------------------------------------------------------- reading
+
+  /** As configured now. */
+  get options(): PoolOptions {
+    return this.#options;
+  }
 
   get algorithm(): string {
     return this.#balancer.algorithm;
@@ -163,6 +169,28 @@ export class Pool implements LeaseOwner {
     this.#onDueChanged = callback;
   }
 
+  /** Whoever keeps overrides beyond this process learns here that they changed. */
+  onOverridesChanged(callback: () => void): void {
+    this.#onOverridesChanged = callback;
+  }
+
+  /** Every key that is overridden, present or not. */
+  overrides(): readonly (readonly [key: string, held: KeyOverrides])[] {
+    return this.#overrides.keys().map((key) => [key, this.#overrides.of(key)]);
+  }
+
+  /** Puts kept overrides in force, as if they had been said before; those of absent backends wait for them. */
+  restoreOverrides(kept: readonly (readonly [key: string, held: KeyOverrides])[], nowMs: number): void {
+    for (const [key, held] of kept) {
+      this.#override(key, held, nowMs);
+      this.#forKey(key, (backend) => {
+        this.#administer(backend, "restored", nowMs);
+        this.#weigh(backend, "restored", nowMs);
+      });
+    }
+    this.#finish(nowMs);
+  }
+
   clearMaxima(): void {
     this.queue.clearMaxima();
     for (const backend of this.#backends.values()) backend.row.clearMaxima();
@@ -218,7 +246,7 @@ export class Pool implements LeaseOwner {
   }
 
   invariantBroken(what: string): void {
-    this.options.onInvariantBroken(`pool ${this.name}: ${what}`);
+    this.#options.onInvariantBroken(`pool ${this.name}: ${what}`);
   }
 
   // ---------------------------------------------------------------- control plane
@@ -244,6 +272,28 @@ export class Pool implements LeaseOwner {
       if (!listed.has(backend.id) && !backend.isGone) this.#leave(backend, nowMs);
     }
     this.#markPresence(nowMs);
+    this.#isDueMoved = true;
+    this.#finish(nowMs);
+  }
+
+  /**
+   * Puts other options in force without forgetting anything: counts, health, ejections, overrides and whoever waits
+   * stay. Name and scoreboard are those of the beginning.
+   */
+  reconfigure(options: PoolOptions, nowMs: number): void {
+    const previous = this.#balancer;
+    this.#options = options;
+    this.queue.limitTo(options.maxQueue);
+    this.#balancer = options.balancer;
+    for (const backend of this.#backends.values()) {
+      backend.row.limit = options.maxInFlightPerBackend;
+      if (!backend.isFiled) continue;
+      if (previous === options.balancer) this.#balancer.reweigh(backend);
+      else {
+        previous.remove(backend);
+        this.#balancer.add(backend);
+      }
+    }
     this.#isDueMoved = true;
     this.#finish(nowMs);
   }
@@ -317,6 +367,7 @@ export class Pool implements LeaseOwner {
         this.#administer(backend, "override expired", nowMs);
         this.#weigh(backend, "override expired", nowMs);
       });
+      this.#onOverridesChanged?.();
     }
     this.#finish(nowMs);
     return this.#nextDueMs();
@@ -326,7 +377,7 @@ export class Pool implements LeaseOwner {
 
   #join(endpoint: Endpoint, nowMs: number): void {
     const backend = new Backend(endpoint, this.#scoreboard.allocate(), nowMs);
-    backend.row.limit = this.options.maxInFlightPerBackend;
+    backend.row.limit = this.#options.maxInFlightPerBackend;
     backend.state("discovery", discoveryFact(endpoint), endpoint.reason, nowMs);
     this.#backends.set(backend.id, backend);
     const { admin } = this.#overrides.of(endpoint.key);
@@ -350,7 +401,7 @@ export class Pool implements LeaseOwner {
   }
 
   #leave(backend: Backend, nowMs: number): void {
-    const untilMs = nowMs + this.options.drainDeadlineMs;
+    const untilMs = nowMs + this.#options.drainDeadlineMs;
     this.#state(backend, "discovery", "gone", "left discovery", untilMs, nowMs);
     backend.drainUntil(untilMs);
     this.#announcer.note({ type: "backend-leaving", backend, untilMs }, nowMs);
@@ -379,6 +430,7 @@ export class Pool implements LeaseOwner {
     this.#overrides.set(key, change);
     this.#markPresence(nowMs);
     this.#isDueMoved = true;
+    this.#onOverridesChanged?.();
   }
 
   #forKey(key: string, act: (backend: Backend) => void): void {
@@ -456,7 +508,7 @@ export class Pool implements LeaseOwner {
 
   #detect(): Detection {
     const host = {
-      options: () => this.options.outlier,
+      options: () => this.#options.outlier,
       backends: () => this.#backends.values(),
       census: () => this.census(),
       state: (

@@ -39,7 +39,7 @@ class Place implements Ticket {
  * first entry is dear to find while those before it were deleted (1.7 us with 1,000 waiting; this 0.1).
  */
 export class WaitQueue {
-  readonly #limit: number;
+  #limit: number;
   #first: Place | undefined;
   #last: Place | undefined;
   #length = 0;
@@ -47,6 +47,11 @@ export class WaitQueue {
 
   /** `limit` is the most that may wait at once. */
   constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** For who comes from now on; whoever waits stays. */
+  limitTo(limit: number): void {
     this.#limit = limit;
   }
 

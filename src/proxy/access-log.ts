@@ -20,59 +20,83 @@ export interface AccessLogOptions {
  * or stuck without holding up traffic.
  */
 export class AccessLog implements AccessSink {
-  readonly #format: (record: AccessRecord) => string;
-  readonly #sink: LineSink | undefined;
-  readonly #path: string | undefined;
-  readonly #isOwned: boolean;
+  readonly #options: AccessLogOptions;
+  #target: AccessTarget;
 
-  private constructor(
-    format: (record: AccessRecord) => string,
-    sink: LineSink | undefined,
-    path: string | undefined,
-    isOwned: boolean,
-  ) {
-    this.#format = format;
-    this.#sink = sink;
-    this.#path = path;
-    this.#isOwned = isOwned;
+  private constructor(options: AccessLogOptions, target: AccessTarget) {
+    this.#options = options;
+    this.#target = target;
   }
 
   /** Opens the place lines go to; fails with the system's error when a file cannot be opened. */
   static async open(config: AccessLogConfig, options: AccessLogOptions): Promise<AccessLog> {
-    const format = config.format === "haproxy" ? formatHaproxy : formatJson;
-    if (config.format === "off") return new AccessLog(format, undefined, undefined, true);
-    const { to } = config;
-    if (to.kind === "file") {
-      return new AccessLog(format, new LineSink(await openFile(to.path), options), to.path, true);
-    }
-    // Two sinks on one pipe would cut into each other's lines.
-    if (to.kind === "stdout" && options.stdout !== undefined) {
-      return new AccessLog(format, options.stdout, undefined, false);
-    }
-    const target = openStream(to.kind === "stdout" ? 1 : 2);
-    return new AccessLog(format, new LineSink(target, options), undefined, true);
+    return new AccessLog(options, await openTarget(config, options));
+  }
+
+  /**
+   * Opens another place ahead of a change; the function that it answers puts it in use. Fails with the system's
+   * error when a file cannot be opened.
+   */
+  async prepare(config: AccessLogConfig): Promise<() => void> {
+    const target = await openTarget(config, this.#options);
+    return () => {
+      const previous = this.#target;
+      this.#target = target;
+      if (previous.isOwned) void previous.sink?.close(LAST_LINES_MS);
+    };
   }
 
   /** Lines lost to a slow, stuck or failing target. */
   get droppedLines(): number {
-    return this.#sink?.droppedLines ?? 0;
+    return this.#target.sink?.droppedLines ?? 0;
   }
 
   get writtenLines(): number {
-    return this.#sink?.writtenLines ?? 0;
+    return this.#target.sink?.writtenLines ?? 0;
   }
 
   write(record: AccessRecord): void {
-    this.#sink?.write(this.#format(record));
+    const { sink, format } = this.#target;
+    sink?.write(format(record));
   }
 
   /** Opens the file anew, so that a renamed one can be put away. On failure the old one stays in use. */
   async reopen(): Promise<void> {
-    if (this.#path !== undefined) this.#sink?.redirect(await openFile(this.#path));
+    const { path, sink } = this.#target;
+    if (path !== undefined) sink?.redirect(await openFile(path));
   }
 
   /** Writes what waits, for at most `deadlineMs`. Lines that come later are dropped. */
   async close(deadlineMs: number): Promise<void> {
-    if (this.#isOwned) await this.#sink?.close(deadlineMs);
+    if (this.#target.isOwned) await this.#target.sink?.close(deadlineMs);
   }
+}
+
+/** Where lines go, and how they are written. */
+interface AccessTarget {
+  readonly format: (record: AccessRecord) => string;
+  /** Undefined where none are written. */
+  readonly sink: LineSink | undefined;
+  /** Of a file. */
+  readonly path: string | undefined;
+  /** Whether it is closed with the access log. */
+  readonly isOwned: boolean;
+}
+
+/** How long lines for a place that was given up may take to get out. */
+const LAST_LINES_MS = 1_000;
+
+async function openTarget(config: AccessLogConfig, options: AccessLogOptions): Promise<AccessTarget> {
+  const format = config.format === "haproxy" ? formatHaproxy : formatJson;
+  const { to } = config;
+  if (config.format === "off") return { format, sink: undefined, path: undefined, isOwned: true };
+  if (to.kind === "file") {
+    return { format, sink: new LineSink(await openFile(to.path), options), path: to.path, isOwned: true };
+  }
+  // Two sinks on one pipe would cut into each other's lines.
+  if (to.kind === "stdout" && options.stdout !== undefined) {
+    return { format, sink: options.stdout, path: undefined, isOwned: false };
+  }
+  const sink = new LineSink(openStream(to.kind === "stdout" ? 1 : 2), options);
+  return { format, sink, path: undefined, isOwned: true };
 }

@@ -6,13 +6,24 @@ export interface RoomWaiter {
 
 /** How many client connections the whole process serves at once. */
 export class ConnectionBudget {
-  readonly max: number;
+  #max: number;
   readonly #waiters = new Set<RoomWaiter>();
   #open = 0;
 
   /** @param max 0 for no limit. */
   constructor(max: number) {
-    this.max = max;
+    this.#max = max;
+  }
+
+  /** 0 for no limit. */
+  get max(): number {
+    return this.#max;
+  }
+
+  /** Takes effect for the next connection; what is open above a lower one stays. */
+  set max(value: number) {
+    this.#max = value;
+    this.#admitWaiting();
   }
 
   /** Client connections being served. */
@@ -21,7 +32,7 @@ export class ConnectionBudget {
   }
 
   get isFull(): boolean {
-    return this.max > 0 && this.#open >= this.max;
+    return this.#max > 0 && this.#open >= this.#max;
   }
 
   take(): void {
@@ -30,6 +41,10 @@ export class ConnectionBudget {
 
   giveBack(): void {
     this.#open--;
+    this.#admitWaiting();
+  }
+
+  #admitWaiting(): void {
     for (const waiter of this.#waiters) {
       if (this.isFull) return;
       // To the end of the line, so that no listener gets all the room.
@@ -51,12 +66,21 @@ export class ConnectionBudget {
 
 /** How many connections each client address holds on one listener. */
 export class AddressLimit {
-  readonly #max: number;
+  #max: number;
   readonly #open = new Map<string, number>();
 
   /** @param max 0 for no limit; nothing is counted then. */
   constructor(max: number) {
     this.#max = max;
+  }
+
+  /** For the next connections: what is open above a lower limit stays, what was not counted never is. */
+  limitTo(max: number): void {
+    this.#max = max;
+  }
+
+  get isCounting(): boolean {
+    return this.#max > 0;
   }
 
   /** Addresses that hold a connection. */
@@ -66,7 +90,7 @@ export class AddressLimit {
 
   /** Counts one more; false when the address has its share already. Clients on unix sockets have no address. */
   take(address: string): boolean {
-    if (this.#max === 0 || address === "") return true;
+    if (!this.isCounting || address === "") return true;
     const open = this.#open.get(address) ?? 0;
     if (open >= this.#max) return false;
     this.#open.set(address, open + 1);

@@ -38,6 +38,30 @@ export interface ListenerOptions {
   readonly log: Log;
   /** How accepted sockets are read. Default `shared-buffer`. */
   readonly readMode?: ReadMode;
+  /** Listening sockets that this process was given; those that fit are used instead of new ones. */
+  readonly inherited?: InheritedSockets;
+}
+
+/** Listening sockets that another process opened: systemd, or the one whose place this one takes. */
+export interface InheritedSockets {
+  /** The descriptor for an address of a listener, which is the caller's from now on; undefined where none fits. */
+  take(listener: string, address: SocketAddressConfig): number | undefined;
+}
+
+/** An open listening socket. */
+interface ListeningSocket {
+  /** As configured. */
+  readonly address: SocketAddressConfig;
+  /** As bound: ports the system chose are filled in. */
+  readonly bound: SocketAddressConfig;
+  readonly server: Server;
+}
+
+/** Listening sockets that were opened ahead of a change, which may still be called off. */
+export interface PreparedChange {
+  /** Puts the change in force: new sockets stay, those no longer wanted are closed. */
+  commit(): void;
+  cancel(): void;
 }
 
 /** What a listener has counted since it was made. */
@@ -62,31 +86,36 @@ const WAITING_MAX = 512;
  * error, no spin), so nothing is to be done about it here.
  */
 export class Listener implements RoomWaiter {
-  readonly config: ListenerConfig;
   readonly counts: ListenerCounts = { accepted: 0, refusedPerAddress: 0, refusedFull: 0 };
   readonly #protocol: Protocol;
   readonly #budget: ConnectionBudget;
   readonly #log: Log;
   readonly #readMode: ReadMode;
+  readonly #inherited: InheritedSockets | undefined;
   readonly #addresses: AddressLimit;
-  readonly #servers: Server[] = [];
-  readonly #bound: SocketAddressConfig[] = [];
+  #config: ListenerConfig;
+  #sockets: readonly ListeningSocket[] = [];
   readonly #slots = new Set<Slot>();
   /** In order of arrival. */
   readonly #waiting = new Set<Socket>();
   #isStopped = false;
 
   constructor(options: ListenerOptions) {
-    this.config = options.config;
+    this.#config = options.config;
     this.#protocol = options.protocol;
     this.#budget = options.budget;
     this.#log = options.log;
     this.#readMode = options.readMode ?? "shared-buffer";
+    this.#inherited = options.inherited;
     this.#addresses = new AddressLimit(options.config.limits.maxConnectionsPerAddress);
   }
 
+  get config(): ListenerConfig {
+    return this.#config;
+  }
+
   get name(): string {
-    return this.config.name;
+    return this.#config.name;
   }
 
   /** Client connections being served. */
@@ -101,28 +130,65 @@ export class Listener implements RoomWaiter {
 
   /** Whether it takes connections. */
   get isListening(): boolean {
-    return this.#servers.length > 0 && !this.#isStopped;
+    return this.#sockets.length > 0 && !this.#isStopped;
   }
 
   /** Where it listens in fact: ports the system chose are filled in. */
   get addresses(): readonly SocketAddressConfig[] {
-    return this.#bound;
+    return this.#sockets.map(({ bound }) => bound);
+  }
+
+  /** Its listening sockets, for a process that takes this one's place: address as configured, and descriptor. */
+  descriptors(): readonly { readonly address: SocketAddressConfig; readonly fd: number }[] {
+    return this.#sockets.map(({ address, server }) => ({ address, fd: descriptorOf(server) }));
   }
 
   /** Listens on all addresses, or on none and fails with a `BindError`. */
   async bind(): Promise<void> {
+    const { commit } = await this.prepare(this.#config);
+    commit();
+    this.#log.info({ listener: this.name, addresses: this.addresses.map(formatSocketAddress) }, "listening");
+  }
+
+  /**
+   * Opens the sockets that another configuration of this listener asks for besides those it has. Nothing else changes
+   * before `commit`. Rejects with a `BindError` when one cannot be opened; none stays open then.
+   */
+  async prepare(config: ListenerConfig): Promise<PreparedChange> {
+    const kept: ListeningSocket[] = [];
+    const added: ListeningSocket[] = [];
+    const cancel = () => {
+      for (const { server } of added) server.close();
+    };
     try {
-      for (const address of this.config.bind) {
-        const server = await bindAddress(this.name, address, (socket) => this.#accepted(socket));
-        server.on("error", (error) => this.#log.warn({ listener: this.name, error }, "accept failed"));
-        this.#servers.push(server);
-        this.#bound.push(boundAddress(server) ?? address);
+      for (const address of config.bind) {
+        const wanted = formatSocketAddress(address);
+        const present = this.#sockets.find(
+          (socket) => !kept.includes(socket) && formatSocketAddress(socket.address) === wanted,
+        );
+        if (present === undefined) added.push(await this.#open(address));
+        else kept.push(present);
       }
     } catch (error) {
-      this.stopAccepting();
+      cancel();
       throw error;
     }
-    this.#log.info({ listener: this.name, addresses: this.#bound.map(formatSocketAddress) }, "listening");
+    const commit = () => {
+      for (const socket of this.#sockets) if (!kept.includes(socket)) socket.server.close();
+      this.#sockets = [...kept, ...added];
+      this.#config = config;
+      this.#addresses.limitTo(config.limits.maxConnectionsPerAddress);
+      if (this.#waiting.size > 0) this.admitWaiting();
+    };
+    return { commit, cancel };
+  }
+
+  async #open(address: SocketAddressConfig): Promise<ListeningSocket> {
+    const fd = this.#inherited?.take(this.name, address);
+    const where = fd === undefined ? address : ({ kind: "fd", fd } as const);
+    const server = await bindAddress(this.name, where, (socket) => this.#accepted(socket));
+    server.on("error", (error) => this.#log.warn({ listener: this.name, error }, "accept failed"));
+    return { address, bound: boundAddress(server) ?? address, server };
   }
 
   /** Closes the listening sockets. Who waits for room is turned away; what is open stays. */
@@ -130,7 +196,7 @@ export class Listener implements RoomWaiter {
     if (this.#isStopped) return;
     this.#isStopped = true;
     // Not waited for: the callback comes when Node's own count is 0, which it never is. The socket is closed at once.
-    for (const server of this.#servers) server.close();
+    for (const { server } of this.#sockets) server.close();
     for (const socket of this.#waiting) turnAway(socket);
     this.#waiting.clear();
     this.#budget.forget(this);
@@ -171,7 +237,7 @@ export class Listener implements RoomWaiter {
   }
 
   #isFull(): boolean {
-    const { maxConnections } = this.config.limits;
+    const { maxConnections } = this.#config.limits;
     return maxConnections > 0 && this.#slots.size >= maxConnections;
   }
 
@@ -199,7 +265,8 @@ export class Listener implements RoomWaiter {
       return;
     }
     this.#budget.take();
-    const slot = new Slot(this, connection.remoteAddress);
+    // One that is not counted must not be given back when a limit was set meanwhile.
+    const slot = new Slot(this, this.#addresses.isCounting ? connection.remoteAddress : "");
     this.#slots.add(slot);
     slot.session = this.#protocol(connection, slot);
   }
@@ -227,6 +294,13 @@ class Slot implements SessionContext {
   closed(): void {
     this.#listener.release(this);
   }
+}
+
+/** -1 where Node has no descriptor for it (Windows). */
+function descriptorOf(server: Server): number {
+  // Undocumented but for `server.listen({ fd })`, its other half; a process that hands over nothing only restarts.
+  const { _handle: handle } = server as unknown as { _handle?: { fd?: number } };
+  return handle?.fd ?? -1;
 }
 
 function turnAway(socket: Socket): void {

@@ -3,12 +3,16 @@ import type { Pool } from "../core/pool.js";
 import type { UpstreamConnections } from "./http1/upstream-connections.js";
 import type { OpenWork } from "./open-work.js";
 
+/** What a reload may change while requests are under way; read at use. */
+export interface UpstreamRules {
+  timeouts: PoolTimeouts;
+  retries: RetryConfig;
+  reuse: ReuseConfig;
+}
+
 /** A pool as the data plane uses it: whom to ask, how long to wait, what is open. */
-export interface UpstreamService {
+export interface UpstreamService extends UpstreamRules {
   readonly pool: Pool;
-  readonly timeouts: PoolTimeouts;
-  readonly retries: RetryConfig;
-  readonly reuse: ReuseConfig;
   /** Exchanges and tunnels under way. */
   readonly work: OpenWork;
   readonly connections: UpstreamConnections;

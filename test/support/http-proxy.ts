@@ -14,7 +14,7 @@ import type { Log } from "../../src/platform/log.js";
 import { AccessRecord, type AccessSink } from "../../src/proxy/access-record.js";
 import { ConnectionBudget } from "../../src/proxy/connection-limits.js";
 import { TrustedNetworks } from "../../src/proxy/headers.js";
-import { http1Protocol } from "../../src/proxy/http1/http1-protocol.js";
+import { Http1Protocol } from "../../src/proxy/http1/http1-protocol.js";
 import { UpstreamConnections } from "../../src/proxy/http1/upstream-connections.js";
 import { Listener } from "../../src/proxy/listener.js";
 import { OpenWork } from "../../src/proxy/open-work.js";
@@ -129,7 +129,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
   } as const;
   const listener = new Listener({
     config,
-    protocol: http1Protocol({
+    protocol: new Http1Protocol({
       config,
       router: new Router(
         config.routes,
@@ -140,7 +140,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       trusted: new TrustedNetworks(options.trusted ?? []),
       clock,
       accessLog,
-    }),
+    }).begin,
     budget: new ConnectionBudget(1_000),
     log: SILENT_LOG,
     readMode: options.readMode ?? "shared-buffer",

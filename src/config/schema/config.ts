@@ -9,6 +9,7 @@ import {
   processLimitsSchema,
   shutdownSchema,
   startDeadlineSchema,
+  stateDirSchema,
   trustedNetworksSchema,
 } from "./process.js";
 import { serviceSchema } from "./service.js";
@@ -18,6 +19,7 @@ export const configSchema = strictMap({
   version: integer("Version of this format.", { min: 1, max: 1 }).prefault(1),
   log: logSchema,
   threads: integer("Threads that carry traffic; this version has one.", { min: 1, max: 1 }).prefault(1),
+  stateDir: stateDirSchema.optional(),
   limits: processLimitsSchema,
   shutdown: shutdownSchema,
   trustedNetworks: trustedNetworksSchema,

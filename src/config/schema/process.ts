@@ -1,7 +1,7 @@
 import { parseCidr } from "../cidr.js";
 import type { AccessLogConfig } from "../model.js";
 import { accept, type Parsed, refuse } from "../parsed.js";
-import { choice, duration, integer, list, SUBSTITUTED, scalar, strictMap } from "./field.js";
+import { choice, duration, integer, list, SUBSTITUTED, scalar, strictMap, text } from "./field.js";
 
 /** Levels of the log, from the most talkative. `--log-level` takes the same words. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
@@ -54,6 +54,13 @@ export const trustedNetworksSchema = list(
   .describe(
     "Networks whose X-Forwarded-* and Forwarded fields are believed; those of all others are replaced.",
   );
+
+/** `stateDir`: what is to outlive the process. */
+export const stateDirSchema = text(
+  "Folder for what outlives the process: overrides of operators, last good lists. Made for its owner alone; without it nothing is kept.",
+  "the path of a folder",
+  /^[^\0]{1,4096}$/,
+);
 
 /** `startDeadline`. */
 export const startDeadlineSchema = duration(

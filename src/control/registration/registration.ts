@@ -139,6 +139,12 @@ export class Registration {
     this.#client.close();
   }
 
+  /** Whether it speaks of the instance that a configuration describes, however else they differ. */
+  isOf(service: ServiceConfig): boolean {
+    const own = this.#options.service;
+    return own.name === service.name && own.id === service.id && own.port === service.port;
+  }
+
   /** Undefined before the start, and where there is nothing to register. */
   status(): RegistrationStatus | undefined {
     if (this.#work === undefined) return undefined;

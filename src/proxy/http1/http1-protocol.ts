@@ -18,31 +18,47 @@ export interface Http1Options {
   readonly accessLog: AccessSink;
 }
 
-/** Request path. What an HTTP listener does with its connections: one exchange per request, on the pool its route names. */
-export function http1Protocol(options: Http1Options): Protocol {
-  const { config, router, trusted, clock, accessLog } = options;
-  const shared: DownstreamOptions = {
-    listener: config.name,
-    timeouts: config.timeouts,
-    limits: config.limits,
-    clock,
-    accessLog,
-    isTrusted: (address) => trusted.has(address),
-    begin: (stream, head, record, startedMs) =>
-      beginExchange(router, options, stream, head, record, startedMs),
-  };
-  return (connection, session) => new Http1Downstream(shared, connection, session);
+/**
+ * Request path. What an HTTP listener does with its connections: one exchange per request, on the pool its route
+ * names. Another configuration counts from the next request on, on open connections too, but for what a connection
+ * keeps from its beginning: the limits of its heads and whether its client is trusted.
+ */
+export class Http1Protocol {
+  #options: Http1Options;
+  readonly #shared: DownstreamOptions;
+
+  constructor(options: Http1Options) {
+    this.#options = options;
+    this.#shared = {
+      listener: options.config.name,
+      timeouts: options.config.timeouts,
+      limits: options.config.limits,
+      clock: options.clock,
+      accessLog: options.accessLog,
+      isTrusted: (address) => this.#options.trusted.has(address),
+      begin: (stream, head, record, startedMs) =>
+        beginExchange(this.#options, stream, head, record, startedMs),
+    };
+  }
+
+  readonly begin: Protocol = (connection, session) => new Http1Downstream(this.#shared, connection, session);
+
+  /** The listener's name stays. */
+  reconfigure(options: Http1Options): void {
+    this.#options = options;
+    const { timeouts, limits } = options.config;
+    Object.assign(this.#shared, { timeouts, limits });
+  }
 }
 
 function beginExchange(
-  router: Router,
   options: Http1Options,
   stream: DownstreamStream,
   head: RequestHead,
   record: AccessRecord,
   startedMs: number,
 ): ExchangeStart {
-  const destination = router.route(head);
+  const destination = options.router.route(head);
   if (destination === undefined) return new ProxyError("not-found", "request");
   return new Exchange(options, destination, stream, head, record, startedMs);
 }

@@ -26,7 +26,7 @@ class BackendConnections {
  * and the rest time out. A backend that takes no more work loses its idle connections at once.
  */
 export class UpstreamConnections implements UpstreamKeeper {
-  readonly #options: UpstreamConnectionsOptions;
+  #options: UpstreamConnectionsOptions;
   readonly #clock: Clock;
   readonly #byBackend = new Map<Backend, BackendConnections>();
   readonly #unsubscribe: () => void;
@@ -36,6 +36,11 @@ export class UpstreamConnections implements UpstreamKeeper {
     this.#options = options;
     this.#clock = clock;
     this.#unsubscribe = pool.subscribe((event) => this.#onEvent(event));
+  }
+
+  /** For what happens from now on; a lower limit closes nothing that is open. */
+  reconfigure(options: UpstreamConnectionsOptions): void {
+    this.#options = options;
   }
 
   /**

@@ -42,6 +42,7 @@ function configuration(setting: TrialSetting, consul: string, reloads: number): 
   };
   return {
     consul: { address: consul },
+    stateDir: `${setting.folder}/state`,
     shutdown: { grace: "0s", deadline: "30s" },
     listeners: [
       { name: "http", bind: "127.0.0.1:0", protocol: "http", pool: "web" },

@@ -346,7 +346,11 @@ describe("the process", () => {
     expect(scene.drained).toEqual([9000]);
   });
 
-  it("does not reload yet, and says so", () => {
-    expect(() => sceneOf().reloadConfig({})).toThrow(refused(status.UNIMPLEMENTED, /read at the start only/));
+  it("reloads, and tells what changed or what stood in the way", async () => {
+    const scene = sceneOf();
+    const ask = { dryRun: false, owner: "", reason: "" };
+    const change = { path: "pools[web].timeouts.connectMs", from: "5000", to: undefined };
+    expect(await scene.reloadConfig(ask)).toEqual({ problems: [], applied: true, changes: [change] });
+    expect((await scene.reloadConfig({ ...ask, dryRun: true })).applied).toBe(false);
   });
 });

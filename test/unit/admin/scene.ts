@@ -1,5 +1,11 @@
 import { EventJournal } from "../../../src/admin/event-journal.js";
-import type { AdminPorts, DiscoveryStatus, ProxyInfo } from "../../../src/admin/ports.js";
+import type {
+  AdminPorts,
+  ConfigProblem,
+  DiscoveryStatus,
+  ProxyInfo,
+  ReloadReport,
+} from "../../../src/admin/ports.js";
 import type { Backend } from "../../../src/core/backend.js";
 import { Leastconn } from "../../../src/core/balancers/leastconn.js";
 import type { Endpoint } from "../../../src/core/endpoint.js";
@@ -132,6 +138,15 @@ export class Scene implements AdminPorts {
   checkConfig(text: string) {
     const problem = { line: 3, column: 5, path: "pools[0].nmae", message: "unknown key; did you mean name?" };
     return { problems: text.includes("nmae") ? [problem] : [] };
+  }
+
+  /** Changes nothing where `obstacle` says why. */
+  obstacle: ConfigProblem | undefined;
+
+  async reloadConfig(isDryRun: boolean): Promise<ReloadReport> {
+    const change = { path: "pools[web].timeouts.connectMs", from: "5000", to: undefined };
+    const problems = this.obstacle === undefined ? [] : [this.obstacle];
+    return { problems, changes: [change], isApplied: !isDryRun && problems.length === 0 };
   }
 
   drainProxy(deadlineMs: number | undefined): void {

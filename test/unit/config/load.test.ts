@@ -35,6 +35,7 @@ describe("a minimal file", () => {
   it("gets every default", () => {
     expect(read(MINIMAL)).toEqual({
       log: { level: "info", access: { format: "json", to: { kind: "stdout" } } },
+      stateDir: undefined,
       maxConnections: 10_000,
       shutdown: { graceMs: 2_000, deadlineMs: 30_000 },
       trustedNetworks: [],

@@ -51,6 +51,7 @@ const K = [...S, "check"] as const;
 /** A field, a value it must not take, and a part of what must be said. `undefined` takes the field away. */
 const CASES: readonly (readonly [Path, unknown, string])[] = [
   [["version"], 2, "found 2, expected 1"],
+  [["stateDir"], "", 'found "", expected the path of a folder'],
   [["threads"], 0, "found 0, expected 1"],
   [["log", "level"], "loud", 'found "loud", expected trace, debug, info, warn, error or silent'],
   [["log", "access", "format"], "xml", 'found "xml", expected json, haproxy or off'],

@@ -16,7 +16,6 @@ pools: [{ ${pool} }]`;
 describe("what the format has and this version has not", () => {
   it.each([
     [{ top: "threads: 2" }, "threads: found 2, not available in this version"],
-    [{ top: "stateDir: /a" }, "stateDir: not available in this version"],
     [
       { top: "log: { access: { to: 'syslog:x' } }" },
       'log.access.to: found "syslog:x", not available in this version',

@@ -1072,10 +1072,33 @@ export interface ConfigProblem {
 }
 
 export interface ReloadConfigRequest {
+  /** Tells what would change and changes nothing. */
+  dryRun: boolean;
+  /** Who asks; at most 256 characters. `operator` when empty. */
+  owner: string;
+  /** At most 1024 characters. */
+  reason: string;
 }
 
 export interface ReloadConfigResponse {
+  /** Why nothing was changed; empty when it could be. */
   problems: ConfigProblem[];
+  /** Whether the new configuration is in force. */
+  applied: boolean;
+  /** What differs, or would. */
+  changes: ConfigChange[];
+}
+
+/** One value that differs between the configuration in force and the new one. */
+export interface ConfigChange {
+  /** `pools[web].timeouts.connectMs`: entries that have names go by them. */
+  path: string;
+  /** As JSON; absent where it was not there before. Secrets are masked. */
+  from?:
+    | string
+    | undefined;
+  /** As JSON; absent where it is there no more. */
+  to?: string | undefined;
 }
 
 export interface DrainProxyRequest {
@@ -8524,11 +8547,20 @@ export const ConfigProblem: MessageFns<ConfigProblem> = {
 };
 
 function createBaseReloadConfigRequest(): ReloadConfigRequest {
-  return {};
+  return { dryRun: false, owner: "", reason: "" };
 }
 
 export const ReloadConfigRequest: MessageFns<ReloadConfigRequest> = {
-  encode(_: ReloadConfigRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ReloadConfigRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dryRun !== false) {
+      writer.uint32(8).bool(message.dryRun);
+    }
+    if (message.owner !== "") {
+      writer.uint32(18).string(message.owner);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
     return writer;
   },
 
@@ -8545,6 +8577,30 @@ export const ReloadConfigRequest: MessageFns<ReloadConfigRequest> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8560,20 +8616,29 @@ export const ReloadConfigRequest: MessageFns<ReloadConfigRequest> = {
   create<I extends Exact<DeepPartial<ReloadConfigRequest>, I>>(base?: I): ReloadConfigRequest {
     return ReloadConfigRequest.fromPartial(base ?? ({} as any));
   },
-  fromPartial<I extends Exact<DeepPartial<ReloadConfigRequest>, I>>(_: I): ReloadConfigRequest {
+  fromPartial<I extends Exact<DeepPartial<ReloadConfigRequest>, I>>(object: I): ReloadConfigRequest {
     const message = createBaseReloadConfigRequest();
+    message.dryRun = object.dryRun ?? false;
+    message.owner = object.owner ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };
 
 function createBaseReloadConfigResponse(): ReloadConfigResponse {
-  return { problems: [] };
+  return { problems: [], applied: false, changes: [] };
 }
 
 export const ReloadConfigResponse: MessageFns<ReloadConfigResponse> = {
   encode(message: ReloadConfigResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.problems) {
       ConfigProblem.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.applied !== false) {
+      writer.uint32(16).bool(message.applied);
+    }
+    for (const v of message.changes) {
+      ConfigChange.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -8599,6 +8664,22 @@ export const ReloadConfigResponse: MessageFns<ReloadConfigResponse> = {
             message.problems.push(ConfigProblem.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.applied = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.changes.push(ConfigChange.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8617,6 +8698,87 @@ export const ReloadConfigResponse: MessageFns<ReloadConfigResponse> = {
   fromPartial<I extends Exact<DeepPartial<ReloadConfigResponse>, I>>(object: I): ReloadConfigResponse {
     const message = createBaseReloadConfigResponse();
     message.problems = object.problems?.map((e) => ConfigProblem.fromPartial(e)) || [];
+    message.applied = object.applied ?? false;
+    message.changes = object.changes?.map((e) => ConfigChange.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseConfigChange(): ConfigChange {
+  return { path: "", from: undefined, to: undefined };
+}
+
+export const ConfigChange: MessageFns<ConfigChange> = {
+  encode(message: ConfigChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.from !== undefined) {
+      writer.uint32(18).string(message.from);
+    }
+    if (message.to !== undefined) {
+      writer.uint32(26).string(message.to);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfigChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.to = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ConfigChange>, I>>(base?: I): ConfigChange {
+    return ConfigChange.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ConfigChange>, I>>(object: I): ConfigChange {
+    const message = createBaseConfigChange();
+    message.path = object.path ?? "";
+    message.from = object.from ?? undefined;
+    message.to = object.to ?? undefined;
     return message;
   },
 };
@@ -8956,7 +9118,10 @@ export const AdminService = {
     responseSerialize: (value: CheckConfigResponse): Buffer => Buffer.from(CheckConfigResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckConfigResponse => CheckConfigResponse.decode(value),
   },
-  /** Reads the configuration file again. */
+  /**
+   * Reads the configuration file again and puts it in force, whole or not at all. No connection is dropped, and
+   * nothing that was learnt is forgotten.
+   */
   reloadConfig: {
     path: "/pilotfish.admin.v1.Admin/ReloadConfig" as const,
     requestStream: false as const,
@@ -9018,7 +9183,10 @@ export interface AdminServer extends UntypedServiceImplementation {
   setLogLevel: handleUnaryCall<SetLogLevelRequest, SetLogLevelResponse>;
   /** Checks a configuration without using it. */
   checkConfig: handleUnaryCall<CheckConfigRequest, CheckConfigResponse>;
-  /** Reads the configuration file again. */
+  /**
+   * Reads the configuration file again and puts it in force, whole or not at all. No connection is dropped, and
+   * nothing that was learnt is forgotten.
+   */
   reloadConfig: handleUnaryCall<ReloadConfigRequest, ReloadConfigResponse>;
   /** Stops as SIGTERM does: not ready, serve on for the grace period, close listeners, finish, exit. */
   drainProxy: handleUnaryCall<DrainProxyRequest, DrainProxyResponse>;
@@ -9263,7 +9431,10 @@ export interface AdminClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckConfigResponse) => void,
   ): ClientUnaryCall;
-  /** Reads the configuration file again. */
+  /**
+   * Reads the configuration file again and puts it in force, whole or not at all. No connection is dropped, and
+   * nothing that was learnt is forgotten.
+   */
   reloadConfig(
     request: ReloadConfigRequest,
     callback: (error: ServiceError | null, response: ReloadConfigResponse) => void,

@@ -1,0 +1,124 @@
+import type { ConsulConfig, PoolConfig } from "./config/model.js";
+import type { OverrideStore } from "./control/override-store.js";
+import type { SourceDeps } from "./control/source.js";
+import type { Backend } from "./core/backend.js";
+import type { Pool } from "./core/pool.js";
+import type { Clock } from "./platform/clock.js";
+import type { RootLog } from "./platform/log.js";
+import type { OpenCount } from "./proxy/open-work.js";
+import type { UpstreamService } from "./proxy/upstream-service.js";
+import { Upstream, type UpstreamParts } from "./upstream.js";
+
+/** What all upstreams share. */
+export interface UpstreamsOptions {
+  readonly deps: SourceDeps;
+  readonly clock: Clock;
+  readonly log: RootLog;
+  readonly onInvariantBroken: (what: string) => void;
+  /** Keeps what operators say; undefined where nothing is kept. */
+  readonly overrides: OverrideStore | undefined;
+  /** Hears of each new pool before anything happens in it. Answers what to do when the pool is no more. */
+  readonly onPool: (pool: Pool) => () => void;
+}
+
+/** Removed pools that still finish their work are looked at this often. */
+const RETIRED_LOOK_MS = 1_000;
+
+/** All pools of the process, by name. */
+export class Upstreams {
+  readonly #options: UpstreamsOptions;
+  readonly #byName = new Map<string, Upstream>();
+  readonly #pools = new Map<string, Pool>();
+  readonly #farewells = new Map<Upstream, () => void>();
+  readonly #retired = new Set<Upstream>();
+  #isStopped = false;
+
+  constructor(options: UpstreamsOptions) {
+    this.#options = options;
+  }
+
+  /** By name, those that are configured now. */
+  get pools(): ReadonlyMap<string, Pool> {
+    return this.#pools;
+  }
+
+  values(): IterableIterator<Upstream> {
+    return this.#byName.values();
+  }
+
+  get(name: string): Upstream | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** Of a pool that configuration checking made sure of. */
+  service(name: string): UpstreamService {
+    const upstream = this.#byName.get(name);
+    if (upstream === undefined) throw new Error(`no pool ${name}`);
+    return upstream.service;
+  }
+
+  /** Adds a pool. Nothing runs before its keeper is started. */
+  add(config: PoolConfig, consul: ConsulConfig): Upstream {
+    const upstream = new Upstream(config, this.#parts(config, consul));
+    const { pool } = upstream.service;
+    this.#farewells.set(upstream, this.#options.onPool(pool));
+    this.#options.overrides?.follow(pool);
+    this.#byName.set(config.name, upstream);
+    this.#pools.set(config.name, pool);
+    return upstream;
+  }
+
+  /** Puts another configuration of a pool in force. */
+  reconfigure(config: PoolConfig, consul: ConsulConfig, isSourceChanged: boolean): void {
+    this.#byName.get(config.name)?.reconfigure(config, this.#parts(config, consul), isSourceChanged);
+  }
+
+  /** Takes a pool out: nobody finds it any more, and it ends with its last work. */
+  remove(name: string): void {
+    const upstream = this.#byName.get(name);
+    if (upstream === undefined) return;
+    this.#options.overrides?.unfollow(upstream.service.pool);
+    this.#byName.delete(name);
+    this.#pools.delete(name);
+    upstream.retire();
+    this.#retired.add(upstream);
+    this.#awaitEnd(upstream);
+  }
+
+  /** What the data plane has open towards a backend of any pool. */
+  openWork(backend: Backend): OpenCount {
+    let requests = 0;
+    let tunnels = 0;
+    for (const { service } of [...this.#byName.values(), ...this.#retired]) {
+      const open = service.work.count(backend);
+      requests += open.requests;
+      tunnels += open.tunnels;
+    }
+    return { requests, tunnels };
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    for (const upstream of [...this.#byName.values(), ...this.#retired]) upstream.stop();
+    this.#retired.clear();
+  }
+
+  #awaitEnd(upstream: Upstream): void {
+    this.#options.clock.after(RETIRED_LOOK_MS, () => {
+      if (this.#isStopped) return;
+      if (upstream.service.pool.size > 0 || upstream.service.work.size > 0) {
+        this.#awaitEnd(upstream);
+        return;
+      }
+      upstream.stop();
+      this.#retired.delete(upstream);
+      this.#farewells.get(upstream)?.();
+      this.#farewells.delete(upstream);
+    });
+  }
+
+  #parts(config: PoolConfig, consul: ConsulConfig): UpstreamParts {
+    const { deps, log, onInvariantBroken } = this.#options;
+    return { consul, deps, log: log.child("pool", { pool: config.name }), onInvariantBroken };
+  }
+}
