@@ -105,6 +105,7 @@ function poolOptions(config: PoolConfig, balancer: Balancer, parts: UpstreamPart
     name: config.name,
     balancer,
     outlier: config.outlierDetection,
+    slowStart: config.slowStart,
     maxInFlightPerBackend: leastLimit(limits.maxConnectionsPerBackend, limits.maxRequestsPerBackend),
     maxQueue: limits.maxQueue,
     drainDeadlineMs: config.drainDeadlineMs,

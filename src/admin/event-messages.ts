@@ -56,7 +56,10 @@ function kindOf(event: PoolEvent, endpoint: Endpoint | undefined, time: Timestam
         },
       };
     case "weight-changed":
-      return { $case: "weightChanged", value: { from: event.from, to: event.to, why: event.why } };
+      return {
+        $case: "weightChanged",
+        value: { from: event.from, to: event.to, why: event.why, until: time.at(event.untilMs) },
+      };
     case "ejection-overflowed":
       return { $case: "ejectionOverflowed", value: { cause: event.cause } };
     case "drain-deadline":

@@ -16,6 +16,7 @@ import type {
   Backend,
   Override,
   Pool,
+  SlowStart,
   Source,
   Weight,
   WeightOverride,
@@ -127,7 +128,13 @@ export class Messages {
       discovered: layers.discovered,
       scaled: layers.scaled,
       override: layers.override === undefined ? undefined : this.#weightOverride(layers.override),
+      slowStart: this.#slowStart(layers.ramp),
     };
+  }
+
+  #slowStart(ramp: WeightLayers["ramp"]): SlowStart | undefined {
+    if (ramp === undefined) return undefined;
+    return { share: ramp.share, since: this.#time.at(ramp.sinceMs), until: this.#time.at(ramp.untilMs) };
   }
 
   #weightOverride(override: CoreOverride<WeightChange>): WeightOverride {

@@ -272,6 +272,11 @@ const BACKEND_FAMILIES: readonly Family<Backend>[] = [
     })),
   },
   gauge("pilotfish_backend_weight", "Weight in force.", (backend) => backend.weight),
+  gauge(
+    "pilotfish_backend_slow_start_share",
+    "Share of weight and limit that slow start grants; 1 when it is over.",
+    (backend) => backend.ramp,
+  ),
   gauge("pilotfish_backend_current_sessions", "Leases open.", (backend) => backend.inFlight),
   gauge(
     "pilotfish_backend_max_sessions",

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { compileDiscovery } from "./compile-discovery.js";
+import type { SlowStartConfig } from "./detection-model.js";
 import type { SuspicionConfig } from "./list-model.js";
 import type {
   AdminConfig,
@@ -199,6 +200,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     reuse: { mode: pool.reuse, safeForMs: pool.reuseSafeFor },
     healthCheck: compileHealthCheck(pool.healthCheck),
     outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly),
+    slowStart: compileSlowStart(pool.slowStart),
     limits: pool.limits,
     drainDeadlineMs: pool.drainDeadline,
   };
@@ -235,6 +237,12 @@ function compileOutlierDetection(
     baseEjectionTimeMs: baseEjectionTime,
     maxEjectionTimeMs: maxEjectionTime,
   };
+}
+
+function compileSlowStart(slowStart: ParsedPool["slowStart"]): SlowStartConfig | undefined {
+  if (slowStart === undefined) return undefined;
+  const { window, ...rest } = slowStart;
+  return { ...rest, windowMs: window };
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,4 +1,5 @@
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
+import type { SlowStartConfig } from "./detection-model.js";
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
 import type { SuspicionConfig } from "./list-model.js";
 
@@ -237,6 +238,8 @@ export interface PoolConfig {
   readonly healthCheck: HealthCheckConfig | undefined;
   /** Undefined when switched off. Off by default for a pool that only inbound listeners use. */
   readonly outlierDetection: OutlierDetectionConfig | undefined;
+  /** Undefined when switched off, as it is by default. */
+  readonly slowStart: SlowStartConfig | undefined;
   readonly limits: PoolLimits;
   /** How long a backend that left discovery may finish its open work. */
   readonly drainDeadlineMs: number;

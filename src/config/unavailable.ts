@@ -30,7 +30,6 @@ const UNAVAILABLE: readonly Unavailable[] = [
   { path: "pools.*.balance", isUnavailable: oneOf("first", "consistent-hash", "maglev", "ewma") },
   { path: "pools.*.balance.algorithm", isUnavailable: oneOf("first", "consistent-hash", "maglev", "ewma") },
   { path: "pools.*.healthCheck.type", isUnavailable: oneOf("grpc", "tls", "agent") },
-  { path: "pools.*.slowStart" },
   { path: "pools.*.affinity" },
   { path: "pools.*.fallback" },
 ];

@@ -47,6 +47,12 @@ export class Backend {
   isFiled = false;
   /** Share of its weight and of its limit that slow start grants now, above 0 to 1; 1 when it is not ramping. */
   ramp = 1;
+  /** When the slow start in force began and will be over; undefined when it is not ramping. */
+  rampSinceMs: number | undefined;
+  rampUntilMs: number | undefined;
+  /** For slow start: the step in force, and whether its next work begins with one. */
+  rampStep = 0;
+  isCold = false;
   /** Share of its weight that is left to it while it is slower than the others, above 0 to 1. */
   demotion = 1;
   #isGone = false;
@@ -114,6 +120,11 @@ export class Backend {
   /** Whether it may take new work. */
   get isEligible(): boolean {
     return this.row.state === ALL_BITS && this.row.weight16 > 0;
+  }
+
+  /** Whether all four facts speak for it, whatever its weight. */
+  get isVouchedFor(): boolean {
+    return this.row.state === ALL_BITS;
   }
 
   /** Whether discovery dropped it and it only finishes its open work. */

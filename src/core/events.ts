@@ -27,6 +27,8 @@ export type PoolEvent =
       readonly from: number;
       readonly to: number;
       readonly why: string;
+      /** When it changes again by itself, if it does. */
+      readonly untilMs: number | undefined;
     }
   /** A detector fired but the cap left no room. */
   | { readonly type: "ejection-overflowed"; readonly backend: Backend; readonly cause: string }

@@ -25,10 +25,21 @@ export interface WeightLayers {
   /** As discovered, on the pool's scale of 0 to 256. */
   readonly scaled: number;
   readonly override: Override<WeightChange> | undefined;
+  /** Undefined unless it is ramping. */
+  readonly ramp: RampLayer | undefined;
   /** 0 to 256. */
   readonly inForce: number;
   /** As balancers see it, 0 to 4096. */
   readonly sixteenths: number;
+}
+
+/** A slow start that is under way. */
+export interface RampLayer {
+  /** Of the weight and of the limit, above 0 to 1. */
+  readonly share: number;
+  readonly sinceMs: number;
+  /** When it will have its full share. */
+  readonly untilMs: number | undefined;
 }
 
 /** How one backend stands when a pick is made. */
@@ -109,9 +120,15 @@ export function weightLayers(pool: Pool, backend: Backend): WeightLayers {
     discovered,
     scaled: scaledWeight(discovered, pool.weightScale),
     override: pool.overridesOf(backend.endpoint.key).weight,
+    ramp: rampLayer(backend),
     inForce: backend.weight,
     sixteenths: backend.row.weight16,
   };
+}
+
+function rampLayer({ ramp, rampSinceMs, rampUntilMs }: Backend): RampLayer | undefined {
+  if (rampSinceMs === undefined) return undefined;
+  return { share: ramp, sinceMs: rampSinceMs, untilMs: rampUntilMs };
 }
 
 /** Says who would be picked now and why each backend is in or out. Takes nothing. */
@@ -159,9 +176,19 @@ function candidateText(
 ): string {
   if (reasons.length > 0) return `out: ${reasons.map(({ text }) => text).join("; ")}`;
   const loaded = load === undefined ? "" : `, load ${Math.round(load * 1000) / 1000}`;
-  const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${loaded}`;
+  const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${reductionWords(backend)}${loaded}`;
   if (isPicked) return `picked: ${numbers}`;
   return isAvoided ? `in, but to be avoided: ${numbers}` : `in: ${numbers}`;
+}
+
+/** Why the weight in force is less than the one asked for. */
+function reductionWords(backend: Backend): string {
+  if (backend.rampSinceMs === undefined) return "";
+  return ` (slow start grants ${percent(backend.ramp)})`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 1000) / 10}%`;
 }
 
 function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Backend[]): string {

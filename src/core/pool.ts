@@ -19,6 +19,7 @@ import type { OutlierOptions, PoolCensus } from "./outlier.js";
 import { type KeyOverrides, OverrideBook, type OverrideTerms, overrideOf } from "./override.js";
 import { type Ticket, type Waiter, WaitQueue } from "./queue.js";
 import { COUNTER, type CounterName, type Row, Scoreboard } from "./scoreboard.js";
+import { SlowStart, type SlowStartOptions } from "./slow-start.js";
 import { reducedWeight, scaledWeight, type WeightChange, weightInSixteenths, weightScale } from "./weight.js";
 
 /** What a pool is made of, and its limits. */
@@ -27,6 +28,8 @@ export interface PoolOptions {
   readonly balancer: Balancer;
   /** Undefined switches detection off; the operator can still eject. */
   readonly outlier: OutlierOptions | undefined;
+  /** Undefined: who joins or returns has its full share at once. */
+  readonly slowStart?: SlowStartOptions | undefined;
   /** Most leases on one backend at once; 0 for no limit. */
   readonly maxInFlightPerBackend: number;
   /** Most waiters for a slot. */
@@ -64,6 +67,7 @@ export class Pool implements LeaseOwner {
   readonly #scoreboard: Scoreboard;
   #balancer: Balancer;
   readonly #detection: Detection;
+  readonly #slowStart: SlowStart;
   readonly #overrides = new OverrideBook();
   readonly #backends = new Map<string, Backend>();
   readonly #announcer: Announcer;
@@ -84,6 +88,11 @@ export class Pool implements LeaseOwner {
     this.#balancer = options.balancer;
     this.#announcer = new Announcer((what) => this.invariantBroken(what));
     this.#detection = this.#detect();
+    this.#slowStart = new SlowStart({
+      options: () => this.options.slowStart,
+      ramped: (backend, why, nowMs) => this.#weigh(backend, why, nowMs, backend.rampUntilMs),
+      dueMoved: () => this.#moveDue(),
+    });
   }
 
   // ---------------------------------------------------------------- reading
@@ -259,14 +268,15 @@ export class Pool implements LeaseOwner {
   apply(snapshot: Snapshot, nowMs: number): void {
     this.#appliedMs = nowMs;
     this.#weightScale = weightScale(snapshot.endpoints.map((endpoint) => endpoint.weight));
+    const areMostNew = this.#areMostNew(snapshot);
     const listed = new Set<string>();
     for (const endpoint of snapshot.endpoints) {
       const id = rowIdOf(endpoint);
       if (listed.has(id)) continue;
       listed.add(id);
       const backend = this.#backends.get(id);
-      if (backend === undefined) this.#join(endpoint, nowMs);
-      else this.#keep(backend, endpoint, nowMs);
+      if (backend === undefined) this.#join(endpoint, areMostNew, nowMs);
+      else this.#keep(backend, endpoint, areMostNew, nowMs);
     }
     for (const backend of [...this.#backends.values()]) {
       if (!listed.has(backend.id) && !backend.isGone) this.#leave(backend, nowMs);
@@ -355,6 +365,7 @@ export class Pool implements LeaseOwner {
    */
   tick(nowMs: number): number {
     this.#detection.tick(nowMs);
+    this.#slowStart.tick(nowMs);
     for (const backend of this.#backends.values()) {
       const { drainUntilMs } = backend;
       if (drainUntilMs !== undefined && drainUntilMs <= nowMs) {
@@ -375,7 +386,19 @@ export class Pool implements LeaseOwner {
 
   // ---------------------------------------------------------------- membership
 
-  #join(endpoint: Endpoint, nowMs: number): void {
+  /** Whether over half of those a list admits were not admitted before. */
+  #areMostNew(snapshot: Snapshot): boolean {
+    let admitted = 0;
+    let fresh = 0;
+    for (const endpoint of snapshot.endpoints) {
+      if (!endpoint.admitted) continue;
+      admitted++;
+      if (this.#backends.get(rowIdOf(endpoint))?.facts.discovery.state !== "admitted") fresh++;
+    }
+    return fresh > admitted / 2;
+  }
+
+  #join(endpoint: Endpoint, isOneOfMany: boolean, nowMs: number): void {
     const backend = new Backend(endpoint, this.#scoreboard.allocate(), nowMs);
     backend.row.limit = this.#options.maxInFlightPerBackend;
     backend.state("discovery", discoveryFact(endpoint), endpoint.reason, nowMs);
@@ -384,10 +407,13 @@ export class Pool implements LeaseOwner {
     if (admin !== undefined) backend.state("admin", admin.value, admin.reason, nowMs);
     backend.weigh(this.#weight16Of(backend));
     this.#announcer.note({ type: "backend-added", backend }, nowMs);
+    this.#slowStart.listed(backend, isOneOfMany);
+    this.#slowStart.entered(backend, nowMs);
     this.#refile(backend, nowMs);
   }
 
-  #keep(backend: Backend, endpoint: Endpoint, nowMs: number): void {
+  #keep(backend: Backend, endpoint: Endpoint, isOneOfMany: boolean, nowMs: number): void {
+    if (backend.facts.discovery.state !== "admitted") this.#slowStart.listed(backend, isOneOfMany);
     const previous = backend.endpoint;
     backend.describe(endpoint);
     if (backend.isGone) {
@@ -412,6 +438,7 @@ export class Pool implements LeaseOwner {
     if (!this.#backends.delete(backend.id)) return;
     for (const column of Object.values(COUNTER)) this.row.add(column, WRITER, backend.row.read(column));
     this.#announcer.note({ type: "backend-removed", backend }, nowMs);
+    this.#slowStart.removed(backend);
     this.#scoreboard.free(backend.row);
   }
 
@@ -451,6 +478,7 @@ export class Pool implements LeaseOwner {
     backend.state(fact, state, why, nowMs);
     if (from === state) return;
     this.#announcer.note({ type: "state-changed", backend, fact, from, to: state, why, untilMs }, nowMs);
+    this.#slowStart.changed(backend, fact, from, state, nowMs);
     this.#refile(backend, nowMs);
   }
 
@@ -477,12 +505,16 @@ export class Pool implements LeaseOwner {
     return reducedWeight(asked, backend.ramp * backend.demotion);
   }
 
-  #weigh(backend: Backend, why: string, nowMs: number): void {
+  /** Puts the weight in force anew. Without `why` nobody is told. */
+  #weigh(backend: Backend, why: string | undefined, nowMs: number, untilMs?: number): void {
     const from = backend.weight;
     const weight16 = this.#weight16Of(backend);
     if (backend.row.weight16 === weight16) return;
     backend.weigh(weight16);
-    this.#announcer.note({ type: "weight-changed", backend, from, to: backend.weight, why }, nowMs);
+    if (why !== undefined) {
+      const to = backend.weight;
+      this.#announcer.note({ type: "weight-changed", backend, from, to, why, untilMs }, nowMs);
+    }
     this.#refile(backend, nowMs);
   }
 
@@ -506,6 +538,10 @@ export class Pool implements LeaseOwner {
 
   // ---------------------------------------------------------------- inner workings
 
+  #moveDue(): void {
+    this.#isDueMoved = true;
+  }
+
   #detect(): Detection {
     const host = {
       options: () => this.#options.outlier,
@@ -519,9 +555,7 @@ export class Pool implements LeaseOwner {
         nowMs: number,
       ) => this.#state(backend, "detection", state, why, untilMs, nowMs),
       note: (event: PoolEvent, nowMs: number) => this.#announcer.note(event, nowMs),
-      dueMoved: () => {
-        this.#isDueMoved = true;
-      },
+      dueMoved: () => this.#moveDue(),
     };
     return new Detection(host, WRITER);
   }
@@ -570,7 +604,11 @@ export class Pool implements LeaseOwner {
   }
 
   #nextDueMs(): number {
-    let due = Math.min(this.#overrides.nextExpiryMs(), this.#detection.nextDueMs());
+    let due = Math.min(
+      this.#overrides.nextExpiryMs(),
+      this.#detection.nextDueMs(),
+      this.#slowStart.nextDueMs(),
+    );
     for (const { drainUntilMs } of this.#backends.values()) due = Math.min(due, drainUntilMs ?? due);
     return due;
   }

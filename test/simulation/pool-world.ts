@@ -16,6 +16,7 @@ import { seededRandom } from "../support/seeded-random.js";
 
 const MAX_EJECTION_PERCENT = 40;
 const MOST_WAITING = 6;
+const SLOW_START_MS = 4_000;
 
 /** What the world expects of one backend, beside what the pool says. */
 interface Expectation {
@@ -57,6 +58,7 @@ export class PoolWorld {
   #isDueStale = false;
   #arrivals = 0;
   #ejections = 0;
+  #ramps = 0;
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
@@ -67,6 +69,7 @@ export class PoolWorld {
       maxInFlightPerBackend: this.#limit,
       maxQueue: MOST_WAITING,
       drainDeadlineMs: 3_000,
+      slowStart: seed % 3 === 0 ? undefined : { windowMs: SLOW_START_MS, aggression: 1.5, minPercent: 0 },
     });
     this.pool.onDueChanged(() => {
       this.#isDueStale = true;
@@ -75,8 +78,13 @@ export class PoolWorld {
   }
 
   /** How much happened, to be sure that something did. */
-  get story(): { picks: number; ejections: number; backends: number } {
-    return { picks: this.#picks.size, ejections: this.#ejections, backends: this.#expected.size };
+  get story(): { picks: number; ejections: number; backends: number; ramps: number } {
+    return {
+      picks: this.#picks.size,
+      ejections: this.#ejections,
+      backends: this.#expected.size,
+      ramps: this.#ramps,
+    };
   }
 
   step(): void {
@@ -399,11 +407,24 @@ export class PoolWorld {
     if (facts.admin.state !== (override?.admin?.value ?? "ready"))
       throw new Error(`${id} is ${facts.admin.state}, not ${override?.admin?.value ?? "ready"}`);
     const change = override?.weight?.value;
-    if (change?.kind === "weight" && backend.weight !== change.weight && !backend.isGone)
-      throw new Error(`${id} weighs ${backend.weight}, not ${change.weight}`);
+    const asked = change?.kind === "weight" ? change.weight * 16 : undefined;
+    const expectedWeight16 = asked && Math.max(1, Math.round(asked * backend.ramp));
+    if (asked !== undefined && backend.row.weight16 !== expectedWeight16 && !backend.isGone)
+      throw new Error(`${id} weighs ${backend.row.weight16} sixteenths, not ${expectedWeight16}`);
+    this.#verifyRamp(backend);
     const served = backend.row.read(0);
     if (served < expected.served) throw new Error(`${id} served ${served}, less than before`);
     expected.served = served;
+  }
+
+  #verifyRamp({ id, ramp, rampSinceMs, rampUntilMs }: Backend): void {
+    if (ramp < 1 / 16 || ramp > 1) throw new Error(`${id} is granted ${ramp}`);
+    if (ramp < 1 !== (rampSinceMs !== undefined))
+      throw new Error(`${id} ramps at ${ramp} since ${rampSinceMs}`);
+    if (rampSinceMs === undefined) return;
+    this.#ramps++;
+    if (rampUntilMs === undefined || rampUntilMs <= this.#nowMs || rampUntilMs > rampSinceMs + SLOW_START_MS)
+      throw new Error(`${id} ramps until ${rampUntilMs}, since ${rampSinceMs}`);
   }
 
   #verifyTotals(): void {

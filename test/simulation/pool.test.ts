@@ -22,10 +22,11 @@ function play(seed: number): PoolWorld {
 
 describe("a pool in a world of chance", () => {
   it.each(wanted === undefined ? SEEDS : [Number(wanted)])("keeps every invariant with seed %i", (seed) => {
-    const { picks, ejections, backends } = play(seed).story;
+    const { picks, ejections, backends, ramps } = play(seed).story;
     // Otherwise nothing was put to the test.
     expect(picks).toBeGreaterThan(5);
     expect(ejections).toBeGreaterThan(5);
     expect(backends).toBeGreaterThan(20);
+    expect(ramps > 100).toBe(seed % 3 !== 0);
   });
 });

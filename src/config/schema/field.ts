@@ -120,6 +120,22 @@ export function integer(doc: string, { min, max }: Limits) {
   });
 }
 
+/** A number with or without a fraction; limits are inclusive. */
+export function decimal(doc: string, { min, max }: Limits) {
+  const parse = (input: unknown): Parsed<number> => {
+    const value = typeof input === "string" && /^\d{1,15}(\.\d{1,15})?$/.test(input) ? Number(input) : input;
+    return typeof value === "number" && value >= min && value <= max
+      ? accept(value)
+      : refuse(`a number from ${min} to ${max}`);
+  };
+  return scalar(doc, parse, {
+    type: ["number", "string"],
+    minimum: min,
+    maximum: max,
+    pattern: `^\\d+(\\.\\d+)?$|${SUBSTITUTED}`,
+  });
+}
+
 /** True or false. */
 export function flag(doc: string) {
   const parse = (input: unknown): Parsed<boolean> => {

@@ -5,6 +5,7 @@ import { healthCheckSchema } from "./health-check.js";
 import { suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
 import { nameField } from "./route.js";
+import { slowStartSchema } from "./slow-start.js";
 
 const shared = {
   suspicion: suspicionSchema
@@ -47,6 +48,11 @@ const shared = {
     .optional()
     .describe(
       "Ejection of backends that answer badly. On by default, off for a pool that only inbound listeners use.",
+    ),
+  slowStart: slowStartSchema
+    .optional()
+    .describe(
+      "How a backend that joins or returns gets to its full share of weight and limit. Off by default; not used at the start, nor when most of a list is new.",
     ),
   limits: strictMap({
     maxConnectionsPerBackend: integer("Most connections to one backend; 0 for no limit.", {

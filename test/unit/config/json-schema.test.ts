@@ -66,12 +66,14 @@ pools:
     reuseSafeFor: 1s
     healthCheck: { interval: 2s, timeout: 1s, fall: 3, rise: 2 }
     outlierDetection: { consecutive5xx: 5, interval: 10s, baseEjectionTime: 30s, maxEjectionTime: 1h, maxEjectionPercent: 50 }
+    slowStart: { window: 30s, aggression: 1.5, minPercent: 10 }
     limits: { maxConnectionsPerBackend: 100, maxRequestsPerBackend: 0, maxQueue: 1000 }
     drainDeadline: 30s
   - name: legacy
     balance: random
     healthCheck: off
     outlierDetection: on
+    slowStart: 30s
     discovery: { type: static, endpoints: ["10.0.0.2:80", { address: "web-b:80", weight: 10, id: web02, tags: [a], meta: { zone: b } }] }
 `;
 

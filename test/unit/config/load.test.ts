@@ -226,6 +226,21 @@ pools: [{ name: web, discovery: { type: static, endpoints: ["a:1"] }, ${text} }]
     expect(detection?.consecutive5xx).toBe(9);
   });
 
+  it.each([
+    ["slowStart: 30s", { windowMs: 30_000, aggression: 1, minPercent: 0 }],
+    ["slowStart: { window: 1m }", { windowMs: 60_000, aggression: 1, minPercent: 0 }],
+    [
+      'slowStart: { window: 1m, aggression: "1.5", minPercent: 10 }',
+      { windowMs: 60_000, aggression: 1.5, minPercent: 10 },
+    ],
+    ["slowStart: off", undefined],
+    ["slowStart: 0s", undefined],
+    ["drainDeadline: 1s", undefined],
+  ])("with %s ramps by %j", (text, slowStart) => {
+    expect(pool(text)?.slowStart).toEqual(slowStart);
+    if (text.includes("off")) expect(pool(text, "{ slowStart: 10s }")?.slowStart).toBeUndefined();
+  });
+
   it("reads static endpoints in both forms", () => {
     const { pools } = read(`
 listeners: [{ name: front, bind: ":8080", pool: web }]

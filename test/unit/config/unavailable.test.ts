@@ -22,10 +22,9 @@ describe("what the format has and this version has not", () => {
     ],
     [{ bind: ", tls: {}" }, "listeners[0].bind[0].tls: not available in this version"],
     [{ bind: ", proxyProtocol: true" }, "listeners[0].bind[0].proxyProtocol: not available in this version"],
-    [{ pool: `${POOL}, slowStart: 30s` }, "pools[0].slowStart: not available in this version"],
     [{ pool: `${POOL}, affinity: { type: cookie }` }, "pools[0].affinity: not available in this version"],
     [{ pool: `${POOL}, fallback: web` }, "pools[0].fallback: not available in this version"],
-    [{ defaults: "slowStart: 30s" }, "defaults.pool.slowStart: not available in this version"],
+    [{ defaults: "fallback: web" }, "defaults.pool.fallback: not available in this version"],
     ...["first", "consistent-hash", "maglev", "ewma"].flatMap((name) => [
       [
         { pool: `${POOL}, balance: ${name}` },

@@ -508,7 +508,22 @@ export interface Weight {
   /** As discovered, on the pool's scale of 0 to 256. */
   scaled: number;
   /** Absent when the discovered weight is in force. */
-  override?: WeightOverride | undefined;
+  override?:
+    | WeightOverride
+    | undefined;
+  /** Absent unless the backend is ramping. */
+  slowStart?: SlowStart | undefined;
+}
+
+/** The ramp of a backend that joined or returned. */
+export interface SlowStart {
+  /** Share of its weight and of its limit, above 0 to 1. */
+  share: number;
+  since?:
+    | Timestamp
+    | undefined;
+  /** When it will have its full share. */
+  until?: Timestamp | undefined;
 }
 
 export interface WeightOverride {
@@ -887,10 +902,13 @@ export interface StateChanged {
   until?: Timestamp | undefined;
 }
 
+/** A slow start is told when it begins and when it is over. */
 export interface WeightChanged {
   from: number;
   to: number;
   why: string;
+  /** When it changes again by itself, if it does. */
+  until?: Timestamp | undefined;
 }
 
 /** A detector fired but the cap left no room. */
@@ -3087,7 +3105,7 @@ export const DetectionFact: MessageFns<DetectionFact> = {
 };
 
 function createBaseWeight(): Weight {
-  return { inForce: 0, sixteenths: 0, discovered: 0, scaled: 0, override: undefined };
+  return { inForce: 0, sixteenths: 0, discovered: 0, scaled: 0, override: undefined, slowStart: undefined };
 }
 
 export const Weight: MessageFns<Weight> = {
@@ -3106,6 +3124,9 @@ export const Weight: MessageFns<Weight> = {
     }
     if (message.override !== undefined) {
       WeightOverride.encode(message.override, writer.uint32(42).fork()).join();
+    }
+    if (message.slowStart !== undefined) {
+      SlowStart.encode(message.slowStart, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -3163,6 +3184,14 @@ export const Weight: MessageFns<Weight> = {
             message.override = WeightOverride.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.slowStart = SlowStart.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3186,6 +3215,92 @@ export const Weight: MessageFns<Weight> = {
     message.scaled = object.scaled ?? 0;
     message.override = (object.override !== undefined && object.override !== null)
       ? WeightOverride.fromPartial(object.override)
+      : undefined;
+    message.slowStart = (object.slowStart !== undefined && object.slowStart !== null)
+      ? SlowStart.fromPartial(object.slowStart)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSlowStart(): SlowStart {
+  return { share: 0, since: undefined, until: undefined };
+}
+
+export const SlowStart: MessageFns<SlowStart> = {
+  encode(message: SlowStart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.share !== 0) {
+      writer.uint32(9).double(message.share);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(message.since, writer.uint32(18).fork()).join();
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(message.until, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlowStart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlowStart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.share = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.until = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SlowStart>, I>>(base?: I): SlowStart {
+    return SlowStart.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SlowStart>, I>>(object: I): SlowStart {
+    const message = createBaseSlowStart();
+    message.share = object.share ?? 0;
+    message.since = (object.since !== undefined && object.since !== null)
+      ? Timestamp.fromPartial(object.since)
+      : undefined;
+    message.until = (object.until !== undefined && object.until !== null)
+      ? Timestamp.fromPartial(object.until)
       : undefined;
     return message;
   },
@@ -6879,7 +6994,7 @@ export const StateChanged: MessageFns<StateChanged> = {
 };
 
 function createBaseWeightChanged(): WeightChanged {
-  return { from: 0, to: 0, why: "" };
+  return { from: 0, to: 0, why: "", until: undefined };
 }
 
 export const WeightChanged: MessageFns<WeightChanged> = {
@@ -6892,6 +7007,9 @@ export const WeightChanged: MessageFns<WeightChanged> = {
     }
     if (message.why !== "") {
       writer.uint32(26).string(message.why);
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(message.until, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -6933,6 +7051,14 @@ export const WeightChanged: MessageFns<WeightChanged> = {
             message.why = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.until = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6953,6 +7079,9 @@ export const WeightChanged: MessageFns<WeightChanged> = {
     message.from = object.from ?? 0;
     message.to = object.to ?? 0;
     message.why = object.why ?? "";
+    message.until = (object.until !== undefined && object.until !== null)
+      ? Timestamp.fromPartial(object.until)
+      : undefined;
     return message;
   },
 };
