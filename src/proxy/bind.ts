@@ -1,8 +1,12 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
+import { connect, createServer, type ListenOptions, type Server } from "node:net";
 import type { SocketAddressConfig } from "../config/model.js";
 import { formatAddress } from "../core/endpoint.js";
+import type { Connection } from "./connection.js";
+import type { ConnectionMode } from "./connection-mode.js";
 import { errnoOf } from "./errors.js";
+import { takeAccepted } from "./handle-connection.js";
+import { acceptSockets } from "./socket-connection.js";
 
 /** Connections the kernel keeps for us until they are accepted; it cuts this to its own limit (net.core.somaxconn). */
 const BACKLOG = 4_096;
@@ -37,20 +41,30 @@ const REASONS: Readonly<Record<string, string>> = {
   ERR_INVALID_FD_TYPE: "it is not an open listening socket",
 };
 
-/** Listens on one address and calls `accepted` with paused sockets whose halves close apart. */
+/** Told of each accepted connection, which is paused and whose halves close apart. */
+type Accepted = (connection: Connection) => void;
+
+/** Listens on one address and calls `accepted` with connections of the given kind. */
 export async function bindAddress(
   listener: string,
   address: SocketAddressConfig,
-  accepted: (socket: Socket) => void,
+  mode: ConnectionMode,
+  accepted: Accepted,
 ): Promise<Server> {
+  const server = await listenOn(listener, address);
+  if (mode === "socket" || !takeAccepted(server, accepted)) acceptSockets(server, accepted);
+  return server;
+}
+
+async function listenOn(listener: string, address: SocketAddressConfig): Promise<Server> {
   try {
     switch (address.kind) {
       case "tcp":
-        return await bindTcp(address.host, address.port, accepted);
+        return await bindTcp(address.host, address.port);
       case "unix":
-        return await bindUnix(address.path, address.mode, accepted);
+        return await bindUnix(address.path, address.mode);
       case "fd":
-        return await listen({ fd: address.fd }, accepted);
+        return await listen({ fd: address.fd });
     }
   } catch (error) {
     throw new BindError(listener, formatSocketAddress(address), error);
@@ -77,46 +91,38 @@ export function boundAddress(server: Server): SocketAddressConfig | undefined {
   return { kind: "tcp", host: bound.address, port: bound.port };
 }
 
-async function bindTcp(host: string, port: number, accepted: (socket: Socket) => void): Promise<Server> {
+async function bindTcp(host: string, port: number): Promise<Server> {
   try {
-    return await listen({ host, port, ipv6Only: false }, accepted);
+    return await listen({ host, port, ipv6Only: false });
   } catch (error) {
     const code = errnoOf(error);
     // All addresses of both families, on a machine where IPv6 is switched off.
     const hasNoIpv6 = host === "::" && (code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL");
     if (!hasNoIpv6) throw error;
-    return listen({ host: "0.0.0.0", port }, accepted);
+    return listen({ host: "0.0.0.0", port });
   }
 }
 
-async function bindUnix(
-  path: string,
-  mode: number | undefined,
-  accepted: (socket: Socket) => void,
-): Promise<Server> {
+async function bindUnix(path: string, mode: number | undefined): Promise<Server> {
   try {
-    return await listenUnix(path, mode, accepted);
+    return await listenUnix(path, mode);
   } catch (error) {
     if (errnoOf(error) !== "EADDRINUSE") throw error;
     if (!lstatSync(path).isSocket()) throw Object.assign(new Error("not a socket"), { code: "ENOTSOCK" });
     if (await isAnswered(path)) throw error;
     // Nobody listens: the socket was left behind by a process that could not clean up.
     unlinkSync(path);
-    return listenUnix(path, mode, accepted);
+    return listenUnix(path, mode);
   }
 }
 
-async function listenUnix(
-  path: string,
-  mode: number | undefined,
-  accepted: (socket: Socket) => void,
-): Promise<Server> {
-  if (mode === undefined) return listen({ path }, accepted);
+async function listenUnix(path: string, mode: number | undefined): Promise<Server> {
+  if (mode === undefined) return listen({ path });
   // The socket is made inside this call, for its owner alone, so that nobody slips in before its mode is set.
   const umask = process.umask(0o177);
   let listening: Promise<Server>;
   try {
-    listening = listen({ path }, accepted);
+    listening = listen({ path });
   } finally {
     process.umask(umask);
   }
@@ -139,7 +145,7 @@ function isAnswered(path: string): Promise<boolean> {
 /** `fd` is documented, but missing from the types. */
 type Where = ListenOptions & { readonly fd?: number };
 
-function listen(where: Where, accepted: (socket: Socket) => void): Promise<Server> {
+function listen(where: Where): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer({
       allowHalfOpen: true,
@@ -147,7 +153,6 @@ function listen(where: Where, accepted: (socket: Socket) => void): Promise<Serve
       noDelay: true,
       keepAlive: true,
     });
-    server.on("connection", accepted);
     server.once("error", reject);
     server.listen({ ...where, backlog: BACKLOG, exclusive: true }, () => {
       server.off("error", reject);

@@ -53,3 +53,34 @@ export interface Connection {
   /** Like `destroy`, with a TCP reset instead of an orderly end, so that the peer can tell. */
   reset(): void;
 }
+
+/** Of a connection that nobody serves yet. */
+export const NO_HANDLER: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+
+/**
+ * Most bytes that are written as text: strings up to this size are encoded on the stack, and what the kernel
+ * leaves is copied by the runtime.
+ */
+export const TEXT_BYTES_MAX = 16 * 1024;
+
+/** Queued bytes from which on `write` asks to hold back. */
+export const PENDING_BYTES_MAX = 64 * 1024;
+
+/** Node's types hide the latin1 accessors behind `toString` and `write`; both are slower on small slices. */
+export interface Latin1Buffer extends Buffer {
+  latin1Slice(start: number, end: number): string;
+}
+
+/** The same bytes as a Buffer. */
+export function viewOf(bytes: Uint8Array): Latin1Buffer {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer as Latin1Buffer;
+}
+
+/** An IPv4 client on a dual-stack socket shows as ::ffff:a.b.c.d. */
+export function plainAddress(address: string | undefined): string {
+  if (address === undefined) return "";
+  return address.startsWith("::ffff:") ? address.slice(7) : address;
+}

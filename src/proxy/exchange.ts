@@ -5,6 +5,7 @@ import type { Clock, Timer } from "../platform/clock.js";
 import type { AccessRecord, AccessSink } from "./access-record.js";
 import { BackendSearch, type SearchOwner } from "./backend-search.js";
 import type { Connection } from "./connection.js";
+import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./dial.js";
 import { connectError, isRepeatable, outcomeOf, ProxyError } from "./errors.js";
 import { forwardedLines } from "./headers.js";
 import type { Http1Upstream } from "./http1/upstream.js";
@@ -20,7 +21,7 @@ import type {
 } from "./message.js";
 import type { Cuttable } from "./open-work.js";
 import type { Destination } from "./router.js";
-import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./socket-connection.js";
+
 import { Tunnel, type TunnelOwner } from "./tunnel.js";
 
 /** RFC 9110 section 9.2.2: sending them twice is as good as once. */

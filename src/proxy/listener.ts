@@ -1,10 +1,10 @@
-import type { Server, Socket } from "node:net";
+import type { Server } from "node:net";
 import type { ListenerConfig, SocketAddressConfig } from "../config/model.js";
 import type { Log } from "../platform/log.js";
 import { bindAddress, boundAddress, formatSocketAddress } from "./bind.js";
 import type { Connection } from "./connection.js";
 import { AddressLimit, type ConnectionBudget, type RoomWaiter } from "./connection-limits.js";
-import { acceptConnection, type ReadMode } from "./socket-connection.js";
+import { type ConnectionMode, chooseConnectionMode } from "./connection-mode.js";
 
 /** What a protocol does with one client connection. */
 export interface ProtocolSession {
@@ -36,8 +36,8 @@ export interface ListenerOptions {
   /** Shared by all listeners of the process. */
   readonly budget: ConnectionBudget;
   readonly log: Log;
-  /** How accepted sockets are read. Default `shared-buffer`. */
-  readonly readMode?: ReadMode;
+  /** What accepted connections are made of. Default: what this runtime allows. */
+  readonly connectionMode?: ConnectionMode;
   /** Listening sockets that this process was given; those that fit are used instead of new ones. */
   readonly inherited?: InheritedSockets;
 }
@@ -90,14 +90,14 @@ export class Listener implements RoomWaiter {
   readonly #protocol: Protocol;
   readonly #budget: ConnectionBudget;
   readonly #log: Log;
-  readonly #readMode: ReadMode;
+  readonly #connectionMode: ConnectionMode | undefined;
   readonly #inherited: InheritedSockets | undefined;
   readonly #addresses: AddressLimit;
   #config: ListenerConfig;
   #sockets: readonly ListeningSocket[] = [];
   readonly #slots = new Set<Slot>();
   /** In order of arrival. */
-  readonly #waiting = new Set<Socket>();
+  readonly #waiting = new Set<Connection>();
   #isStopped = false;
 
   constructor(options: ListenerOptions) {
@@ -105,7 +105,7 @@ export class Listener implements RoomWaiter {
     this.#protocol = options.protocol;
     this.#budget = options.budget;
     this.#log = options.log;
-    this.#readMode = options.readMode ?? "shared-buffer";
+    this.#connectionMode = options.connectionMode;
     this.#inherited = options.inherited;
     this.#addresses = new AddressLimit(options.config.limits.maxConnectionsPerAddress);
   }
@@ -186,7 +186,9 @@ export class Listener implements RoomWaiter {
   async #open(address: SocketAddressConfig): Promise<ListeningSocket> {
     const fd = this.#inherited?.take(this.name, address);
     const where = fd === undefined ? address : ({ kind: "fd", fd } as const);
-    const server = await bindAddress(this.name, where, (socket) => this.#accepted(socket));
+    const chosen = await chooseConnectionMode();
+    const mode = this.#connectionMode ?? chosen;
+    const server = await bindAddress(this.name, where, mode, (connection) => this.#accepted(connection));
     server.on("error", (error) => this.#log.warn({ listener: this.name, error }, "accept failed"));
     return { address, bound: boundAddress(server) ?? address, server };
   }
@@ -197,7 +199,7 @@ export class Listener implements RoomWaiter {
     this.#isStopped = true;
     // Not waited for: the callback comes when Node's own count is 0, which it never is. The socket is closed at once.
     for (const { server } of this.#sockets) server.close();
-    for (const socket of this.#waiting) turnAway(socket);
+    for (const connection of this.#waiting) connection.reset();
     this.#waiting.clear();
     this.#budget.forget(this);
   }
@@ -213,14 +215,14 @@ export class Listener implements RoomWaiter {
   }
 
   admitWaiting(): void {
-    for (const socket of this.#waiting) {
+    for (const connection of this.#waiting) {
       if (this.#isFull()) return;
       if (this.#budget.isFull) {
         this.#budget.awaitRoom(this);
         return;
       }
-      this.#waiting.delete(socket);
-      this.#admit(socket);
+      this.#waiting.delete(connection);
+      this.#admit(connection);
     }
   }
 
@@ -241,24 +243,20 @@ export class Listener implements RoomWaiter {
     return maxConnections > 0 && this.#slots.size >= maxConnections;
   }
 
-  #accepted(socket: Socket): void {
+  #accepted(connection: Connection): void {
     this.counts.accepted++;
     if (this.#waiting.size === 0 && !this.#isFull() && !this.#budget.isFull) {
-      this.#admit(socket);
+      this.#admit(connection);
     } else if (this.#waiting.size >= WAITING_MAX) {
       this.counts.refusedFull++;
-      turnAway(socket);
+      connection.reset();
     } else {
-      // An accepted socket that breaks while it waits must not end the process.
-      socket.on("error", ignore);
-      this.#waiting.add(socket);
+      this.#waiting.add(connection);
       this.admitWaiting();
     }
   }
 
-  #admit(socket: Socket): void {
-    socket.on("error", ignore);
-    const connection = acceptConnection(socket, this.#readMode);
+  #admit(connection: Connection): void {
     if (!this.#addresses.take(connection.remoteAddress)) {
       this.counts.refusedPerAddress++;
       connection.reset();
@@ -302,12 +300,3 @@ function descriptorOf(server: Server): number {
   const { _handle: handle } = server as unknown as { _handle?: { fd?: number } };
   return handle?.fd ?? -1;
 }
-
-function turnAway(socket: Socket): void {
-  socket.on("error", ignore);
-  // A unix socket cannot be reset.
-  if (socket.remoteAddress === undefined) socket.destroy();
-  else socket.resetAndDestroy();
-}
-
-function ignore(): void {}

@@ -27,22 +27,25 @@ let delivering: ReadBuffer | undefined;
  * gets another (the post-1m row pays for it).
  */
 export class ReadBuffer {
-  /** Told of what was read. */
-  owner: { readonly handler: ConnectionHandler } | undefined;
   #own: Buffer | undefined;
   #isLent = false;
 
-  /** For `onread.buffer`: where the next read goes. */
-  readonly next = (): Buffer => this.#own ?? shared;
+  /** Where the next read goes. */
+  get current(): Buffer {
+    return this.#own ?? shared;
+  }
 
-  /** For `onread.callback`. */
-  readonly deliver = (length: number, buffer: Uint8Array): boolean => {
+  /** Hands on what was read into `current`. */
+  deliver(length: number, handler: ConnectionHandler): void {
+    const { current } = this;
     delivering = this;
-    this.owner?.handler.onData((buffer as Buffer).subarray(0, length));
-    delivering = undefined;
+    try {
+      handler.onData(current.subarray(0, length));
+    } finally {
+      delivering = undefined;
+    }
     this.#choose(length);
-    return true;
-  };
+  }
 
   #choose(length: number): void {
     if (this.#own === undefined) {

@@ -38,10 +38,10 @@ function dial(proxy: TcpProxy): Client {
   return client;
 }
 
-describe.each(["shared-buffer", "data-events"] as const)("a tunnel read by %s", (readMode) => {
+describe.each(["handle", "socket"] as const)("a tunnel over a %s", (connectionMode) => {
   test("carries bytes both ways and logs them", async () => {
     const backend = await startBackend();
-    const proxy = await startProxy({ backends: [backend.address], readMode });
+    const proxy = await startProxy({ backends: [backend.address], connectionMode });
     const client = dial(proxy);
     client.send("hello");
     const server = await backend.connection(0);
@@ -95,7 +95,7 @@ describe.each(["shared-buffer", "data-events"] as const)("a tunnel read by %s", 
 
   test("keeps the backend's half open when the client ends first", async () => {
     const backend = await startBackend();
-    const proxy = await startProxy({ backends: [backend.address], readMode });
+    const proxy = await startProxy({ backends: [backend.address], connectionMode });
     const client = dial(proxy);
     client.socket.end("question");
     const server = await backend.connection(0);
@@ -111,7 +111,7 @@ describe.each(["shared-buffer", "data-events"] as const)("a tunnel read by %s", 
 
   test("keeps the client's half open when the backend ends first", async () => {
     const backend = await startBackend();
-    const proxy = await startProxy({ backends: [backend.address], readMode });
+    const proxy = await startProxy({ backends: [backend.address], connectionMode });
     const client = dial(proxy);
     const server = await backend.connection(0);
     server.socket.end("banner");
@@ -128,7 +128,7 @@ describe.each(["shared-buffer", "data-events"] as const)("a tunnel read by %s", 
     "holds the writer back while the other side, the %s, does not read",
     async (reader) => {
       const backend = await startBackend();
-      const proxy = await startProxy({ backends: [backend.address], readMode });
+      const proxy = await startProxy({ backends: [backend.address], connectionMode });
       const client = dial(proxy);
       const server = await backend.connection(0);
       const [slow, fast] = reader === "client" ? [client, server] : [server, client];

@@ -13,13 +13,13 @@ import { type Clock, systemClock } from "../../src/platform/clock.js";
 import type { Log } from "../../src/platform/log.js";
 import { AccessRecord, type AccessSink } from "../../src/proxy/access-record.js";
 import { ConnectionBudget } from "../../src/proxy/connection-limits.js";
+import type { ConnectionMode } from "../../src/proxy/connection-mode.js";
 import { TrustedNetworks } from "../../src/proxy/headers.js";
 import { Http1Protocol } from "../../src/proxy/http1/http1-protocol.js";
 import { UpstreamConnections } from "../../src/proxy/http1/upstream-connections.js";
 import { Listener } from "../../src/proxy/listener.js";
 import { OpenWork } from "../../src/proxy/open-work.js";
 import { Router } from "../../src/proxy/router.js";
-import type { ReadMode } from "../../src/proxy/socket-connection.js";
 import type { UpstreamService } from "../../src/proxy/upstream-service.js";
 import { RawClient, until } from "./raw-client.js";
 
@@ -41,7 +41,7 @@ export interface HttpProxyOptions {
   readonly maxConnectionsPerBackend?: number;
   readonly maxQueue?: number;
   readonly trusted?: readonly string[];
-  readonly readMode?: ReadMode;
+  readonly connectionMode?: ConnectionMode;
 }
 
 /** An HTTP listener in front of a static pool, with its access records and whatever broke an invariant. */
@@ -143,7 +143,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     }).begin,
     budget: new ConnectionBudget(1_000),
     log: SILENT_LOG,
-    readMode: options.readMode ?? "shared-buffer",
+    connectionMode: options.connectionMode ?? "handle",
   });
   await listener.bind();
   const [address] = listener.addresses;

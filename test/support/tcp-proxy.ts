@@ -14,9 +14,9 @@ import type { Log } from "../../src/platform/log.js";
 import { formatJson } from "../../src/proxy/access-log-json.js";
 import type { AccessSink } from "../../src/proxy/access-record.js";
 import { ConnectionBudget } from "../../src/proxy/connection-limits.js";
+import type { ConnectionMode } from "../../src/proxy/connection-mode.js";
 import { Listener, type ListenerOptions } from "../../src/proxy/listener.js";
 import { OpenWork } from "../../src/proxy/open-work.js";
-import type { ReadMode } from "../../src/proxy/socket-connection.js";
 import { tcpProtocol } from "../../src/proxy/tcp/tcp-session.js";
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -72,7 +72,7 @@ export interface TcpProxyOptions {
   readonly retries?: Partial<RetryConfig>;
   readonly maxInFlightPerBackend?: number;
   readonly maxQueue?: number;
-  readonly readMode?: ReadMode;
+  readonly connectionMode?: ConnectionMode;
 }
 
 /** A TCP listener in front of a pool, and what it wrote to its access log. */
@@ -123,7 +123,7 @@ export class TcpProxy {
       protocol: tcpProtocol({ listener: "front", upstream, clock, accessLog }),
       budget: this.budget,
       log: silentLog,
-      readMode: options.readMode ?? "shared-buffer",
+      connectionMode: options.connectionMode ?? "handle",
     };
     this.listener = new Listener(listenerOptions);
   }

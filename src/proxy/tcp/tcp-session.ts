@@ -5,10 +5,10 @@ import type { Clock } from "../../platform/clock.js";
 import { AccessRecord, type AccessSink } from "../access-record.js";
 import { BackendSearch, type SearchOwner } from "../backend-search.js";
 import type { Connection, ConnectionHandler } from "../connection.js";
+import { type Dial, type DialFailure, type DialHandler, dialConnection } from "../dial.js";
 import { connectError, outcomeOf, ProxyError } from "../errors.js";
 import type { Protocol, ProtocolSession, SessionContext } from "../listener.js";
 import type { Cuttable } from "../open-work.js";
-import { type Dial, type DialFailure, type DialHandler, dialConnection } from "../socket-connection.js";
 import { Tunnel, type TunnelOwner } from "../tunnel.js";
 import type { UpstreamService } from "../upstream-service.js";
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { ReadMode } from "../../../src/proxy/socket-connection.js";
+import type { ConnectionMode } from "../../../src/proxy/connection-mode.js";
 import { until } from "../../support/raw-client.js";
 import { answer, chunkedData, OK } from "../../support/recording-backend.js";
 import { aScene, GET, getOf, patterned, postHead, stalled } from "./scene.js";
 
 const MIB = 1024 * 1024;
-const READ_MODES: readonly ReadMode[] = ["shared-buffer", "data-events"];
+const MODES: readonly ConnectionMode[] = ["handle", "socket"];
 const latin1 = (bytes: Buffer) => bytes.toString("latin1");
 
 /** In chunks of many sizes. */
@@ -18,9 +18,9 @@ function inChunks(body: Buffer): Buffer {
   return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")]);
 }
 
-describe.each(READ_MODES)("bodies, read by %s", (readMode) => {
+describe.each(MODES)("bodies, over a %s", (connectionMode) => {
   it("of a known length arrive whole both ways, and the connections go on", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     const up = patterned(3 * MIB + 17, 1);
     const down = patterned(2 * MIB + 5, 2);
     backend.script = (_, index) =>
@@ -37,7 +37,7 @@ describe.each(READ_MODES)("bodies, read by %s", (readMode) => {
   });
 
   it("in chunks arrive whole both ways, and the connections go on", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     const up = patterned(MIB + 3, 3);
     const down = patterned(MIB + 9, 4);
     backend.script = (_, index) =>
@@ -56,7 +56,7 @@ describe.each(READ_MODES)("bodies, read by %s", (readMode) => {
   it.each(["Content-Length", "chunked"])(
     "hold the client back while the backend is slow (%s)",
     async (kind) => {
-      const { proxy, backend } = await aScene({ readMode });
+      const { proxy, backend } = await aScene({ connectionMode });
       const up = patterned(24 * MIB, 5);
       const framed = kind === "chunked" ? inChunks(up) : up;
       const fields =
@@ -79,7 +79,7 @@ describe.each(READ_MODES)("bodies, read by %s", (readMode) => {
   );
 
   it("hold the client back when they come in small portions", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     backend.stall();
     const client = proxy.dial();
     await client.send(postHead("Transfer-Encoding: chunked\r\n"));

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { ReadMode } from "../../../src/proxy/socket-connection.js";
+import type { ConnectionMode } from "../../../src/proxy/connection-mode.js";
 import { turn, until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
 import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aScene, GET, getOf, postHead } from "./scene.js";
 
-const READ_MODES: readonly ReadMode[] = ["shared-buffer", "data-events"];
+const MODES: readonly ConnectionMode[] = ["handle", "socket"];
 
 /** Answers a GET with its path. */
 const ECHO_PATH = ({ head }: { readonly head: string }) => {
@@ -15,9 +15,9 @@ const ECHO_PATH = ({ head }: { readonly head: string }) => {
 
 const bodies = (text: string) => text.split(/HTTP\/1\.1 200 OK\r\n(?:[a-z-]+: .*\r\n)*\r\n/).slice(1);
 
-describe.each(READ_MODES)("connections, read by %s", (readMode) => {
+describe.each(MODES)("connections, over a %s", (connectionMode) => {
   it("serve one request after another on one backend connection (RFC 9112 9.3)", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     const client = proxy.dial();
     for (let count = 1; count <= 5; count++) {
       await client.send(GET);
@@ -29,7 +29,7 @@ describe.each(READ_MODES)("connections, read by %s", (readMode) => {
   });
 
   it("answer pipelined requests in order, one at a time (RFC 9112 9.3.2)", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     let atOnce = 0;
     backend.script = (request) => {
       atOnce = Math.max(atOnce, proxy.pool.inFlight);
@@ -45,7 +45,7 @@ describe.each(READ_MODES)("connections, read by %s", (readMode) => {
   });
 
   it("answer what was pipelined before a half-close (RFC 9112 9.6)", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     backend.script = ECHO_PATH;
     const client = proxy.dial();
     await client.send(["/1", "/2", "/3", "/4"].map((path) => getOf(path)).join(""));
@@ -56,7 +56,7 @@ describe.each(READ_MODES)("connections, read by %s", (readMode) => {
   });
 
   it("answer what was pipelined before a half-close with half a request behind it", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     backend.script = ECHO_PATH;
     const client = proxy.dial();
     await client.send(`${getOf("/1")}${getOf("/2")}GET /3 HT`);
@@ -67,7 +67,7 @@ describe.each(READ_MODES)("connections, read by %s", (readMode) => {
   });
 
   it("answer a POST whose client half-closed before a backend was there (RFC 9112 9.6)", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     const client = proxy.dial();
     await client.send(`${postHead("Content-Length: 5\r\n")}hello`);
     client.finish();
@@ -77,7 +77,7 @@ describe.each(READ_MODES)("connections, read by %s", (readMode) => {
   });
 
   it("answer a bodiless request sent one byte at a time", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     const client = proxy.dial();
     await client.send(...getOf("/slow").split(""));
     await client.receives(OK);
@@ -86,7 +86,7 @@ describe.each(READ_MODES)("connections, read by %s", (readMode) => {
   });
 
   it("answer a chunked POST sent one byte at a time, and the request behind it", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     const client = proxy.dial();
     const body = '5;a="b"\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 1\r\n\r\n';
     await client.send(...`${postHead("Transfer-Encoding: chunked\r\n")}${body}${GET}`.split(""));
@@ -96,7 +96,7 @@ describe.each(READ_MODES)("connections, read by %s", (readMode) => {
   });
 
   it("take no request of a body that ends short (RFC 9112 8)", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     const client = proxy.dial();
     await client.send(`${postHead("Content-Length: 10\r\n")}hello`);
     client.finish();

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { ReadMode } from "../../../src/proxy/socket-connection.js";
+import type { ConnectionMode } from "../../../src/proxy/connection-mode.js";
 import { type RawClient, turn } from "../../support/raw-client.js";
 import { seededRandom } from "../../support/seeded-random.js";
 import { aScene, patterned, postHead } from "./scene.js";
 
-const READ_MODES: readonly ReadMode[] = ["shared-buffer", "data-events"];
+const MODES: readonly ConnectionMode[] = ["handle", "socket"];
 const CLIENTS = 24;
 const REQUESTS = 4;
 
@@ -15,9 +15,9 @@ const bytesOf = (client: number, request: number) => 150_000 + client * 7_919 + 
  * All connections read into the same buffers. Whatever outlives a read must have been copied: with readers that
  * stop in the middle, writes stay queued while other clients' bytes come in.
  */
-describe.each(READ_MODES)("many clients at once, read by %s", (readMode) => {
+describe.each(MODES)("many clients at once, over a %s", (connectionMode) => {
   it("each gets its own bytes back, however slowly it and the others read", async () => {
-    const { proxy, backend } = await aScene({ readMode });
+    const { proxy, backend } = await aScene({ connectionMode });
     backend.script = ({ body }) => ({
       portions: [`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`, Buffer.from(body, "latin1")],
     });

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { ReadMode } from "../../../src/proxy/socket-connection.js";
+import type { ConnectionMode } from "../../../src/proxy/connection-mode.js";
 import { type HttpProxy, startHttpProxy } from "../../support/http-proxy.js";
 import { until } from "../../support/raw-client.js";
 import { RecordingBackend } from "../../support/recording-backend.js";
@@ -14,15 +14,15 @@ const FORWARDED: readonly ForwardedCase[] = [
   ...FORWARDED_FIELDS,
   ...FORWARDED_FRAMING,
 ];
-const READ_MODES: readonly ReadMode[] = ["shared-buffer", "data-events"];
+const MODES: readonly ConnectionMode[] = ["handle", "socket"];
 
-describe.each(READ_MODES)("requests, read by %s", (readMode) => {
+describe.each(MODES)("requests, over a %s", (connectionMode) => {
   let backend: RecordingBackend;
   let proxy: HttpProxy;
 
   beforeAll(async () => {
     backend = await RecordingBackend.start();
-    proxy = await startHttpProxy({ backends: [backend.port], readMode });
+    proxy = await startHttpProxy({ backends: [backend.port], connectionMode });
   });
   afterEach(() => backend.forget());
   afterAll(async () => {

@@ -1,12 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/platform/clock.js";
+import { bindAddress } from "../../../src/proxy/bind.js";
 import type { Connection, ConnectionHandler } from "../../../src/proxy/connection.js";
-import { acceptConnection, dialConnection, type ReadMode } from "../../../src/proxy/socket-connection.js";
+import { type ConnectionMode, chooseConnectionMode } from "../../../src/proxy/connection-mode.js";
+import { dialConnection } from "../../../src/proxy/dial.js";
 
-const MODES: readonly ReadMode[] = ["shared-buffer", "data-events"];
+const MODES: readonly ConnectionMode[] = ["handle", "socket"];
 
 const servers: Server[] = [];
 const sockets: (Socket | Connection)[] = [];
@@ -17,16 +19,17 @@ afterEach(() => {
 });
 
 /** Serves each accepted connection with what `serve` makes of it; answers the port. */
-async function listen(mode: ReadMode, serve: (connection: Connection) => ConnectionHandler): Promise<number> {
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-    const connection = acceptConnection(socket, mode);
+async function listen(
+  mode: ConnectionMode,
+  serve: (connection: Connection) => ConnectionHandler,
+): Promise<number> {
+  const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
+  const server = await bindAddress("front", address, mode, (connection) => {
     sockets.push(connection);
     connection.handler = serve(connection);
     connection.resume();
   });
   servers.push(server);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
   return (server.address() as AddressInfo).port;
 }
 
@@ -84,7 +87,7 @@ async function drink(socket: Socket, byte: number): Promise<{ bytes: number; str
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe.each(MODES)("a connection read by %s", (mode) => {
+describe.each(MODES)("a connection over a %s", (mode) => {
   it("gives a client that does not read none of another client's bytes", async () => {
     const connections: Connection[] = [];
     const port = await listen(mode, (connection) => {
@@ -158,8 +161,10 @@ describe.each(MODES)("a connection read by %s", (mode) => {
     const program = `const s = require("net").connect(${port}, "127.0.0.1");
       s.on("connect", () => s.write("GET / HTTP/1.1\\r\\n\\r\\n", () => s.resetAndDestroy()));`;
     execFileSync(process.execPath, ["-e", program]);
-    while (events.length === 0) await turn();
-    expect(events).toEqual(["close"]);
+    // Who comes behind it is served, so it was taken note of.
+    (await client(port)).end("next");
+    while (!events.includes("end")) await turn();
+    expect(events).toEqual(["data 4", "end"]);
   });
 
   it("resets, so that the other side can tell", async () => {
@@ -174,22 +179,110 @@ describe.each(MODES)("a connection read by %s", (mode) => {
     const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
     expect(error.code).toBe("ECONNRESET");
   });
+
+  it.each([0, 8 * 1024 * 1024])(
+    "closes when it is reset while its end is under way behind %i bytes",
+    async (bytes) => {
+      const events: string[] = [];
+      const port = await listen(mode, (connection) => ({
+        onData: () => {
+          if (bytes > 0) connection.write(Buffer.alloc(bytes));
+          connection.end();
+          connection.reset();
+        },
+        onEnd: () => void events.push("end"),
+        onDrain() {},
+        onClose: (error) => void events.push(`close ${error?.message}`),
+      }));
+      const socket = await client(port);
+      socket.write("x");
+      socket.resume();
+      while (events.length === 0) await turn();
+      expect(events).toEqual(["close undefined"]);
+    },
+  );
+
+  it("counts what it was given to send, and drops it all at once when it is destroyed", async () => {
+    const connections: Connection[] = [];
+    let closings = 0;
+    const port = await listen(mode, (connection) => {
+      connections.push(connection);
+      return {
+        onData: () => void connection.write(Buffer.alloc(8_000_000)),
+        onEnd() {},
+        onDrain() {},
+        onClose: () => closings++,
+      };
+    });
+    const socket = await client(port);
+    socket.pause();
+    socket.write("xyz");
+    while ((connections[0]?.bytesRead ?? 0) === 0) await turn();
+    const [connection] = connections;
+    expect(connection).toMatchObject({ bytesRead: 3, bytesWritten: 8_000_000, closed: false });
+    expect(connection?.pendingBytes).toBeGreaterThan(0);
+    connection?.destroy();
+    connection?.destroy();
+    expect(connection?.closed).toBe(true);
+    expect(connection?.write(Buffer.alloc(10))).toBe(true);
+    while (closings === 0) await turn();
+    await turn();
+    expect(closings).toBe(1);
+  });
+
+  it("says what broke it", async () => {
+    const errors: (Error | undefined)[] = [];
+    const port = await listen(mode, (connection) => ({
+      onData: () => connection.writeText("y"),
+      onEnd() {},
+      onDrain() {},
+      onClose: (error) => void errors.push(error),
+    }));
+    const socket = await client(port);
+    socket.once("data", () => socket.resetAndDestroy());
+    socket.write("x");
+    while (errors.length === 0) await turn();
+    expect(errors).toMatchObject([{ code: "ECONNRESET", syscall: "read" }]);
+  });
+
+  it("knows both ends' addresses", async () => {
+    const connections: Connection[] = [];
+    const port = await listen(mode, (connection) => {
+      connections.push(connection);
+      return echo(connection);
+    });
+    const socket = await client(port);
+    while (connections.length === 0) await turn();
+    expect(connections[0]).toMatchObject({
+      remoteAddress: "127.0.0.1",
+      remotePort: socket.localPort,
+      localAddress: "127.0.0.1",
+      localPort: port,
+    });
+  });
 });
 
-describe("a dial", () => {
+describe("the choice", () => {
+  it("falls on handles where the runtime has those that we know", async () => {
+    expect(await chooseConnectionMode()).toBe("handle");
+  });
+});
+
+describe.each(MODES)("a dial for a connection over a %s", (mode) => {
   const dial = (port: number): Promise<Connection | string> =>
     new Promise((resolve) => {
-      dialConnection({ host: "127.0.0.1", port }, 5_000, systemClock, {
-        onConnected: (connection) => {
+      const handler = {
+        onConnected: (connection: Connection) => {
           sockets.push(connection);
           resolve(connection);
         },
-        onConnectFailed: (failure) => resolve(failure),
-      });
+        onConnectFailed: (failure: string) => resolve(failure),
+      };
+      dialConnection({ host: "127.0.0.1", port }, 5_000, systemClock, handler, mode);
     });
 
   it("opens a connection that reads at once", async () => {
-    const port = await listen("shared-buffer", echo);
+    const port = await listen("handle", echo);
     const connection = await dial(port);
     if (typeof connection === "string") throw new Error(connection);
     const received = new Promise<string>((resolve) => {
@@ -204,8 +297,42 @@ describe("a dial", () => {
     expect(await received).toBe("ping");
   });
 
+  it("reads what was sent before a write failed, and tells of the failure behind it", async () => {
+    // Answers early, reads no more and closes, so that the kernel resets what comes after.
+    const port = await listen("socket", (connection) => ({
+      onData: () => {
+        connection.pause();
+        connection.writeText("no more");
+        setImmediate(() => connection.destroy());
+      },
+      onEnd() {},
+      onDrain() {},
+      onClose() {},
+    }));
+    const connection = await dial(port);
+    if (typeof connection === "string") throw new Error(connection);
+    connection.pause();
+    const closed = new Promise<Error | undefined>((resolve) => {
+      connection.handler = {
+        onData: (chunk) => (text += chunk),
+        onEnd: () => (text += "|end"),
+        onDrain() {},
+        onClose: resolve,
+      };
+    });
+    let text = "";
+    for (let sent = 0; sent < 200; sent++) {
+      connection.write(Buffer.alloc(100_000));
+      await turn();
+    }
+    connection.resume();
+    const error = await closed;
+    expect(text).toBe("no more");
+    expect((error as NodeJS.ErrnoException | undefined)?.code).toMatch(/ECONNRESET|EPIPE/);
+  });
+
   it("names a refusal", async () => {
-    const port = await listen("shared-buffer", echo);
+    const port = await listen("handle", echo);
     const server = servers.pop();
     server?.close();
     if (server !== undefined) await once(server, "close");

@@ -1,0 +1,168 @@
+import type { Server, Socket } from "node:net";
+import { getSystemErrorMap } from "node:util";
+
+/**
+ * What `net.Socket` is made of: the runtime's stream handles. They are undocumented, so everything that is known
+ * of them stands in this file. `handle-check.ts` tries at the start whether it still holds, and where it does
+ * not, `socket-connection.ts` serves in the place of `handle-connection.ts`.
+ */
+
+/** A TCP or pipe handle, as far as it is used here. Calls answer 0 or a negative error number. */
+export interface StreamHandle {
+  /** Called on each read, with this handle as `this`; may answer the buffer for the next reads. */
+  onread: (this: StreamHandle) => Uint8Array | undefined;
+  /** Ours: whose handle it is. */
+  connection?: HandleOwner;
+  useUserBuffer(buffer: Uint8Array): void;
+  readStart(): number;
+  readStop(): number;
+  writeLatin1String(request: WriteRequest, text: string): number;
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+  /** Chunks and their encodings in turn. */
+  writev(request: WriteRequest, chunks: readonly (string | Uint8Array)[], areBuffers: false): number;
+  /** 1 when it is done at once. */
+  shutdown(request: ShutdownRequest): number;
+  close(closed: () => void): void;
+  /** TCP alone. */
+  reset?(closed: () => void): number;
+  getpeername?(into: AddressFacts): number;
+  getsockname?(into: AddressFacts): number;
+}
+
+/** One end of a connection, filled in by the handle. */
+export interface AddressFacts {
+  address?: string;
+  port?: number;
+}
+
+/** A write that the kernel did not take whole at once. */
+export interface WriteRequest {
+  oncomplete: (this: WriteRequest, status: number) => void;
+  connection?: HandleOwner;
+  bytes?: number;
+  /** Kept from the collector until the write is done. */
+  kept?: unknown;
+}
+
+/** An end that is being sent. */
+export interface ShutdownRequest {
+  oncomplete: (this: ShutdownRequest) => void;
+  connection?: HandleOwner;
+}
+
+/** What the runtime tells of its streams: the requests' classes, and numbers of the last call. */
+interface StreamBinding {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly ShutdownWrap: new () => ShutdownRequest;
+  readonly streamBaseState: Int32Array;
+  /** Index of the bytes read, or of the error number. */
+  readonly kReadBytesOrError: number;
+  /** Index of whether the last write has yet to be completed. */
+  readonly kLastWriteWasAsync: number;
+}
+
+/** Whom the runtime tells. */
+export interface HandleOwner {
+  /** `length` bytes lie in the buffer, or a negative number says why none do. */
+  read(length: number): Uint8Array | undefined;
+  /** The kernel has taken the bytes of a write, or never will. */
+  written(bytes: number, status: number): void;
+  /** The end was sent. */
+  shutDownDone(): void;
+}
+
+/** A handle that listens. */
+export interface ListeningHandle {
+  onconnection: (status: number, client: StreamHandle | undefined) => void;
+  setNoDelay?(isOn: boolean): number;
+  setKeepAlive?(isOn: boolean, delayS: number): number;
+}
+
+/** What a read tells at the end of the stream. */
+export const END_OF_STREAM = [...getSystemErrorMap()].find(([, [name]]) => name === "EOF")?.[0];
+
+const binding = findBinding();
+const state = binding?.streamBaseState ?? new Int32Array(8);
+const readIndex = binding?.kReadBytesOrError ?? 0;
+const asyncIndex = binding?.kLastWriteWasAsync ?? 0;
+
+function findBinding(): StreamBinding | undefined {
+  try {
+    // Throws where the process runs with restricted permissions.
+    const found = (process as unknown as { binding(name: string): unknown }).binding("stream_wrap");
+    const { WriteWrap, ShutdownWrap, streamBaseState, ...indexes } = found as Partial<StreamBinding>;
+    const hasClasses = typeof WriteWrap === "function" && typeof ShutdownWrap === "function";
+    const hasState = streamBaseState instanceof Int32Array && Number.isInteger(indexes.kReadBytesOrError);
+    const isKnown = hasClasses && hasState && Number.isInteger(indexes.kLastWriteWasAsync);
+    return isKnown ? (found as StreamBinding) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the runtime shows what is needed; whether it works is for `handle-check.ts` to find out. */
+export function hasStreamHandles(): boolean {
+  return binding !== undefined && END_OF_STREAM !== undefined;
+}
+
+/** Takes the handle of a socket, which is void from then on; undefined when it is not what we know. */
+export function takeHandle(socket: Socket): StreamHandle | undefined {
+  const holder = socket as unknown as { _handle?: StreamHandle | null };
+  const handle = holder._handle;
+  if (!hasStreamHandles() || handle === null || typeof handle?.useUserBuffer !== "function") return undefined;
+  holder._handle = null;
+  return handle;
+}
+
+/** The handle of a server that listens; undefined when it is not what we know. */
+export function listeningHandleOf(server: Server): ListeningHandle | undefined {
+  const handle = (server as unknown as { _handle?: ListeningHandle | null })._handle;
+  return hasStreamHandles() && typeof handle?.onconnection === "function" ? handle : undefined;
+}
+
+/** Has the owner told of reads, the first ones into this buffer. */
+export function ownHandle(handle: StreamHandle, owner: HandleOwner, buffer: Uint8Array): void {
+  handle.connection = owner;
+  handle.onread = onRead;
+  handle.useUserBuffer(buffer);
+}
+
+/** Ends what `ownHandle` began. */
+export function disownHandle(handle: StreamHandle): void {
+  delete handle.connection;
+}
+
+/** A request for writes. It may be used again as long as writes are done at once. */
+export function newWriteRequest(): WriteRequest | undefined {
+  if (binding === undefined) return undefined;
+  const request = new binding.WriteWrap();
+  request.oncomplete = onWritten;
+  return request;
+}
+
+/** Whether the write that was just made has yet to be completed; its request is taken then. */
+export function wasWriteAsync(): boolean {
+  return state[asyncIndex] !== 0;
+}
+
+/** Asks for the end to be sent, behind what was written; false when it is done already. */
+export function shutDown(handle: StreamHandle, owner: HandleOwner): boolean {
+  if (binding === undefined) return false;
+  const request = new binding.ShutdownWrap();
+  request.connection = owner;
+  request.oncomplete = onShutDown;
+  return handle.shutdown(request) === 0;
+}
+
+function onRead(this: StreamHandle): Uint8Array | undefined {
+  return this.connection?.read(state[readIndex] as number);
+}
+
+function onWritten(this: WriteRequest, status: number): void {
+  this.kept = undefined;
+  this.connection?.written(this.bytes ?? 0, status);
+}
+
+function onShutDown(this: ShutdownRequest): void {
+  this.connection?.shutDownDone();
+}
