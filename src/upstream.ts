@@ -1,4 +1,5 @@
 import type { ConsulConfig, PoolConfig } from "./config/model.js";
+import { DampedSource } from "./control/damped-source.js";
 import { GuardedSource } from "./control/guarded-source.js";
 import { MergedSource } from "./control/merged-source.js";
 import { PoolKeeper } from "./control/pool-keeper.js";
@@ -131,8 +132,8 @@ function buildProber(config: PoolConfig, pool: Pool, parts: UpstreamParts): Prob
   return healthCheck && new Prober(pool, createProbe(healthCheck, clock), healthCheck, clock, random);
 }
 
-function sourceConfig({ discovery, suspicion }: PoolConfig): object {
-  return { discovery, suspicion };
+function sourceConfig({ discovery, suspicion, flapDamping }: PoolConfig): object {
+  return { discovery, suspicion, flapDamping };
 }
 
 function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): PoolSource {
@@ -147,7 +148,11 @@ function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): Pool
         log,
       }),
   );
-  return new MergedSource(guarded, deps.clock, log);
+  const merged = new MergedSource(guarded, deps.clock, log);
+  const rules = config.flapDamping;
+  return rules === undefined
+    ? merged
+    : new DampedSource({ source: merged, pool, rules, clock: deps.clock, log });
 }
 
 /** Two parts of a configuration that say the same; configurations are plain data. */

@@ -22,6 +22,7 @@ import type { ProxyState as PortState, DiscoveryStatus as PortStatus } from "./p
 export const DISCOVERY_STATE: Readonly<Record<DiscoveryFact, DiscoveryState>> = {
   admitted: DiscoveryState.DISCOVERY_STATE_ADMITTED,
   refused: DiscoveryState.DISCOVERY_STATE_REFUSED,
+  suppressed: DiscoveryState.DISCOVERY_STATE_SUPPRESSED,
   gone: DiscoveryState.DISCOVERY_STATE_GONE,
 };
 

@@ -214,7 +214,7 @@ function countedFamilies<Subject>(
   ];
 }
 
-const STATUSES = ["UP", "DOWN", "MAINT", "DRAIN", "EJECTED", "REFUSED", "LEAVING"] as const;
+const STATUSES = ["UP", "DOWN", "MAINT", "DRAIN", "EJECTED", "REFUSED", "SUPPRESSED", "LEAVING"] as const;
 
 /** The strongest of the facts, for boards that show one word. */
 function statusOf(backend: Backend): (typeof STATUSES)[number] {
@@ -222,9 +222,16 @@ function statusOf(backend: Backend): (typeof STATUSES)[number] {
   if (discovery.state === "gone") return "LEAVING";
   if (admin.state === "maint") return "MAINT";
   if (discovery.state === "refused") return "REFUSED";
+  if (discovery.state === "suppressed") return "SUPPRESSED";
   if (check.state === "down") return "DOWN";
   if (detection.state === "ejected") return "EJECTED";
   return admin.state === "drain" || backend.row.weight16 === 0 ? "DRAIN" : "UP";
+}
+
+function countSuppressed(pool: Pool): number {
+  let count = 0;
+  for (const { facts } of pool.backends()) if (facts.discovery.state === "suppressed") count++;
+  return count;
 }
 
 const POOL_FAMILIES: readonly Family<Pool>[] = [
@@ -239,6 +246,7 @@ const POOL_FAMILIES: readonly Family<Pool>[] = [
     "Backends that left discovery and finish their work.",
     (pool) => pool.size - pool.census().present,
   ),
+  gauge("pilotfish_pool_suppressed_servers", "Backends held back because they come and go.", countSuppressed),
   gauge("pilotfish_pool_current_sessions", "Leases open.", (pool) => pool.inFlight),
   gauge("pilotfish_pool_current_queue", "Waiting for a slot.", (pool) => pool.queue.length),
   gauge(

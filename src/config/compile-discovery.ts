@@ -1,9 +1,11 @@
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
 import type { DnsDiscoveryConfig } from "./dns-model.js";
+import type { FlapDampingConfig, SuspicionConfig } from "./list-model.js";
 import type { DiscoveryConfig } from "./model.js";
 import type { ParsedConfig } from "./schema/config.js";
 
-type ParsedDiscovery = ParsedConfig["pools"][number]["discovery"];
+type ParsedPool = ParsedConfig["pools"][number];
+type ParsedDiscovery = ParsedPool["discovery"];
 type ParsedSource = Exclude<ParsedDiscovery, readonly unknown[]>;
 type ParsedConsul = Extract<ParsedSource, { readonly type: "consul" }>;
 
@@ -63,4 +65,18 @@ function compileDns(dns: Extract<ParsedSource, { readonly type: "dns" }>): DnsDi
       obsoleteMs: hold.obsolete,
     },
   };
+}
+
+/** Milliseconds in the names, undefined when off. */
+export function compileSuspicion(suspicion: ParsedPool["suspicion"]): SuspicionConfig | undefined {
+  if (suspicion === undefined) return undefined;
+  const { removedPercent, hold, evidence } = suspicion;
+  return { removedPercent, holdMs: hold, evidenceMs: evidence };
+}
+
+/** Milliseconds in the names, undefined when off. */
+export function compileFlapDamping(damping: ParsedPool["flapDamping"]): FlapDampingConfig | undefined {
+  if (damping === undefined) return undefined;
+  const { halfLife, maxSuppress, ...rest } = damping;
+  return { ...rest, halfLifeMs: halfLife, maxSuppressMs: maxSuppress };
 }

@@ -1,7 +1,6 @@
 import { inspect } from "node:util";
-import { compileDiscovery } from "./compile-discovery.js";
+import { compileDiscovery, compileFlapDamping, compileSuspicion } from "./compile-discovery.js";
 import type { SlowStartConfig } from "./detection-model.js";
-import type { SuspicionConfig } from "./list-model.js";
 import type {
   AdminConfig,
   Config,
@@ -187,6 +186,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     name: pool.name,
     discovery: compileDiscovery(pool.discovery),
     suspicion: compileSuspicion(pool.suspicion),
+    flapDamping: compileFlapDamping(pool.flapDamping),
     balance: pool.balance,
     timeouts: {
       connectMs: pool.timeouts.connect,
@@ -204,12 +204,6 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     limits: pool.limits,
     drainDeadlineMs: pool.drainDeadline,
   };
-}
-
-function compileSuspicion(suspicion: ParsedPool["suspicion"]): SuspicionConfig | undefined {
-  if (suspicion === undefined) return undefined;
-  const { removedPercent, hold, evidence } = suspicion;
-  return { removedPercent, holdMs: hold, evidenceMs: evidence };
 }
 
 function compileHealthCheck(check: ParsedPool["healthCheck"]): HealthCheckConfig | undefined {

@@ -9,3 +9,15 @@ export interface SuspicionConfig {
   /** How long a good answer to real traffic counts as a sign of life. */
   readonly evidenceMs: number;
 }
+
+/** Penalties for instances that come and go: RFC 2439 in the names of Cisco's `bgp dampening`. */
+export interface FlapDampingConfig {
+  readonly halfLifeMs: number;
+  /** Penalty from which an instance is suppressed; each departure adds 1000. */
+  readonly suppress: number;
+  /** Penalty below which it takes work again. */
+  readonly reuse: number;
+  /** Longest suppression after the last departure. */
+  readonly maxSuppressMs: number;
+  readonly maxSuppressedPercent: number;
+}

@@ -2,8 +2,8 @@ import { type Endpoint, formatAddress, rowIdOf } from "./endpoint.js";
 import { OutlierMonitor } from "./outlier.js";
 import type { Row } from "./scoreboard.js";
 
-/** Present and good enough, present but not good enough, or no longer in the list. */
-export type DiscoveryFact = "admitted" | "refused" | "gone";
+/** Present and good enough, present but not good enough, held back for flapping, or no longer in the list. */
+export type DiscoveryFact = "admitted" | "refused" | "suppressed" | "gone";
 /** The sidecar's own active check; `unchecked` counts as up. */
 export type CheckFact = "unchecked" | "up" | "down";
 /** Ready; drain: no new work; maint: nothing at all, probes stopped. */

@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly status: DiscoveryStatus;
   /** Whether the source's rules (such as `minStatus`) let it take new work. */
   readonly admitted: boolean;
+  /** It would be admitted, but comes and goes too often; never true of one that is admitted. */
+  readonly suppressed?: boolean;
   /** Why `status` and `admitted` are what they are, in words; empty when all is well. */
   readonly reason: string;
   readonly tags: readonly string[];
@@ -54,6 +56,7 @@ export function isSameEndpoint(a: Endpoint, b: Endpoint): boolean {
     a.weight === b.weight &&
     a.status === b.status &&
     a.admitted === b.admitted &&
+    a.suppressed === b.suppressed &&
     a.node === b.node &&
     a.datacenter === b.datacenter &&
     a.zone === b.zone &&

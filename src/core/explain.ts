@@ -81,6 +81,9 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
   } else if (discovery.state === "refused") {
     const text = says(`discovery status is ${backend.endpoint.status}`, discovery.why);
     reasons.push(reason("discovery", text, discovery.sinceMs, undefined));
+  } else if (discovery.state === "suppressed") {
+    const text = says("suppressed, since it comes and goes", discovery.why);
+    reasons.push(reason("discovery", text, discovery.sinceMs, undefined));
   }
   if (check.state === "down") {
     reasons.push(reason("check", says("the health check says down", check.why), check.sinceMs, undefined));

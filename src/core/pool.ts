@@ -615,5 +615,6 @@ export class Pool implements LeaseOwner {
 }
 
 function discoveryFact(endpoint: Endpoint): DiscoveryFact {
-  return endpoint.admitted ? "admitted" : "refused";
+  if (endpoint.admitted) return "admitted";
+  return endpoint.suppressed === true ? "suppressed" : "refused";
 }

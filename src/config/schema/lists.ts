@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { accept, refuse } from "../parsed.js";
-import { duration, integer, isOff, isOn, scalar, strictMap } from "./field.js";
+import { duration, integer, isAbove, isAnyMap, isOff, isOn, scalar, strictMap } from "./field.js";
 
 /** On with its defaults, off, or a map. */
 function switchable<Map extends z.ZodType>(map: Map) {
@@ -26,4 +26,31 @@ export const suspicionSchema = switchable(
       min: "1s",
     }).prefault("10s"),
   }),
+);
+
+/** `flapDamping`: what instances earn that come and go. Undefined when off. */
+export const flapDampingSchema = switchable(
+  strictMap({
+    halfLife: duration("Time in which a penalty halves.", { min: "1s" }).prefault("1m"),
+    suppress: integer("An instance is suppressed from this penalty on; each departure adds 1000.", {
+      min: 1,
+      max: 1_000_000,
+    }).prefault(2_500),
+    reuse: integer("It takes work again below this penalty.", { min: 1, max: 1_000_000 }).prefault(750),
+    maxSuppress: duration("Longest suppression after the last departure.", { min: "1s" }).prefault("5m"),
+    maxSuppressedPercent: integer("Most of those that are well that may be suppressed at once.", {
+      min: 1,
+      max: 99,
+    }).prefault(50),
+  })
+    .refine(({ suppress, reuse }) => !isAbove(reuse, suppress) && reuse !== suppress, {
+      path: ["reuse"],
+      error: "less than suppress",
+      when: isAnyMap,
+    })
+    .refine(({ maxSuppress, halfLife }) => !isAbove(halfLife, maxSuppress), {
+      path: ["maxSuppress"],
+      error: "at least halfLife",
+      when: isAnyMap,
+    }),
 );

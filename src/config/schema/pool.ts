@@ -2,7 +2,7 @@ import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
 import { choice, duration, flag, integer, strictMap } from "./field.js";
 import { healthCheckSchema } from "./health-check.js";
-import { suspicionSchema } from "./lists.js";
+import { flapDampingSchema, suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
 import { nameField } from "./route.js";
 import { slowStartSchema } from "./slow-start.js";
@@ -16,6 +16,9 @@ const shared = {
   balance: balanceSchema
     .prefault("leastconn")
     .describe("leastconn, roundrobin or random, or { algorithm, ... } with its options."),
+  flapDamping: flapDampingSchema
+    .prefault("on")
+    .describe("Instances that leave and rejoin again and again take no work for a while, or off."),
   timeouts: strictMap({
     connect: duration("Longest time to open a connection to a backend.", { min: "1ms" }).prefault("5s"),
     server: duration("Longest silence of a backend that is waited for; 0 for no limit.").prefault("30s"),

@@ -91,6 +91,36 @@ describe.skipIf(isConsulMissing())("without Consul", () => {
     expect((await load.stop()).problems()).toEqual({});
   }, 40_000);
 
+  it("an instance that comes and goes is suppressed, seen in admin and metrics, and no request fails", async () => {
+    stage = await Stage.openWithConsul();
+    const backends = await stage.backends("one", "two", "flapper");
+    for (const backend of backends) await stage.register("web", backend);
+    const sidecar = await stage.sidecarFor("web", {
+      pool: { flapDamping: { halfLife: "1s", maxSuppress: "4s" } },
+    });
+    const admin = stage.admin(sidecar);
+    await admin.settles("flapper", "one", "two");
+    const load = stage.load("flapping", { port: sidecar.port(), open: 8, methods: ["GET", "POST"] });
+    await load.more(200);
+    const flapper = backends[2];
+    if (flapper === undefined) throw new Error("no backend");
+    const isSuppressed = async () => {
+      await stage.deregister(flapper);
+      await admin.settles("one", "two");
+      await stage.register("web", flapper);
+      await until(async () => (await admin.backends()).length === 3, 5_000, "its return");
+      return (await sidecar.metric("pilotfish_pool_suppressed_servers")) === 1;
+    };
+    await until(isSuppressed, 10_000, "its suppression");
+    const row = (await admin.backends()).find(({ id }) => id === "flapper");
+    expect(row?.eligible).toBe(false);
+    expect(row?.reasons.join()).toContain("suppressed, since it comes and goes (left ");
+    await load.more(200);
+    await admin.settles("flapper", "one", "two");
+    await load.more(200);
+    expect((await load.stop()).problems()).toEqual({});
+  }, 40_000);
+
   it("an empty list is believed once its grace is over, and without one from an agent that never failed", async () => {
     stage = await Stage.openWithConsul();
     const [one] = await stage.backends("one");

@@ -107,6 +107,13 @@ describe("a minimal file", () => {
             },
           ],
           suspicion: { removedPercent: 100, holdMs: 60_000, evidenceMs: 10_000 },
+          flapDamping: {
+            halfLifeMs: 60_000,
+            suppress: 2_500,
+            reuse: 750,
+            maxSuppressMs: 300_000,
+            maxSuppressedPercent: 50,
+          },
           balance: { algorithm: "leastconn", idle: "weighted" },
           timeouts: {
             connectMs: 5_000,

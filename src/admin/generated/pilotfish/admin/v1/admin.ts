@@ -68,6 +68,8 @@ export const DiscoveryState = {
   DISCOVERY_STATE_REFUSED: 2,
   /** DISCOVERY_STATE_GONE - No longer listed; finishes its open work. */
   DISCOVERY_STATE_GONE: 3,
+  /** DISCOVERY_STATE_SUPPRESSED - Listed and well, but it came and went too often; takes no work until that is long enough ago. */
+  DISCOVERY_STATE_SUPPRESSED: 4,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -78,6 +80,7 @@ export namespace DiscoveryState {
   export type DISCOVERY_STATE_ADMITTED = typeof DiscoveryState.DISCOVERY_STATE_ADMITTED;
   export type DISCOVERY_STATE_REFUSED = typeof DiscoveryState.DISCOVERY_STATE_REFUSED;
   export type DISCOVERY_STATE_GONE = typeof DiscoveryState.DISCOVERY_STATE_GONE;
+  export type DISCOVERY_STATE_SUPPRESSED = typeof DiscoveryState.DISCOVERY_STATE_SUPPRESSED;
   export type UNRECOGNIZED = typeof DiscoveryState.UNRECOGNIZED;
 }
 
