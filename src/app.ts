@@ -10,6 +10,10 @@ import type { Config } from "./config/model.js";
 import { OVERRIDES_VERSION, OverrideStore } from "./control/override-store.js";
 import { Registration } from "./control/registration/registration.js";
 import { createResolver } from "./control/resolver.js";
+import type { Inherited } from "./handover/inherited.js";
+import type { Predecessor } from "./handover/predecessor.js";
+import { Successor } from "./handover/successor.js";
+import { notifySystemd } from "./handover/systemd.js";
 import { Listeners } from "./listeners.js";
 import { type Clock, systemClock } from "./platform/clock.js";
 import { keepAlive } from "./platform/keep-alive.js";
@@ -31,6 +35,10 @@ export interface AppOptions {
   readonly version: string;
   /** The admin API asked for the end. Default: SIGTERM to the own process, so that both ways are one. */
   readonly onDrainAsked?: () => void;
+  /** Listening sockets that this process was given. */
+  readonly inherited?: Inherited;
+  /** The process whose place this one takes. */
+  readonly predecessor?: Predecessor;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly log?: RootLog;
@@ -38,6 +46,11 @@ export interface AppOptions {
 
 /** How long lines and calls may take to get out at the very end. */
 const LAST_WORDS_MS = 1_000;
+/** Longest wait for a process that takes this one's place, besides `startDeadline`. */
+const TAKE_OVER_MS = 30_000;
+/** How often, and how long, a process that takes over tries to open the admin addresses. */
+const ADMIN_RETRY_MS = 50;
+const ADMIN_RETRIES = 100;
 /** How often a stop looks whether the last client has gone. */
 const DRAIN_LOOK_MS = 20;
 
@@ -56,11 +69,11 @@ export class App {
   readonly #startedWallMs: number;
   readonly #journal = new EventJournal();
   readonly #upstreams: Upstreams;
-  readonly #overrides: OverrideStore | undefined;
+  readonly #overrides: OverrideStore;
   readonly #reloader: Reloader;
   readonly #budget: ConnectionBudget;
   #listeners: Listeners | undefined;
-  readonly #admin: { stop(): Promise<void> }[] = [];
+  #admin: { stop(): Promise<void> }[] = [];
   #registration: Registration | undefined;
   readonly #letGo = keepAlive();
   #grpc: AdminServer | undefined;
@@ -72,6 +85,9 @@ export class App {
   #drainDeadlineMs: number;
   #isStopping = false;
   #isAborted = false;
+  #isRestarting = false;
+  /** Another process has taken this one's place. */
+  #isSucceeded = false;
 
   constructor(config: Config, options: AppOptions) {
     this.#config = config;
@@ -123,9 +139,11 @@ export class App {
       stdout: this.#stdout,
       onFailure: (error) => this.#log.error({ err: error }, "access log cannot be written"),
     });
-    await this.#overrides?.load();
+    const { predecessor, inherited } = this.#options;
+    await this.#overrides.load();
+    if (predecessor !== undefined) this.#overrides.adopt(await predecessor.hello());
     for (const pool of config.pools) this.#upstreams.add(pool, config.consul);
-    await this.#openAdmin();
+    if (predecessor === undefined) await this.#openAdmin();
     const firstLists = [...this.#upstreams.values()].map(({ keeper }) => keeper.start());
     await this.#firstOf(Promise.all(firstLists), config.startDeadlineMs);
     this.#warnOfMissingLists();
@@ -133,9 +151,34 @@ export class App {
     const listeners = this.#makeListeners(this.#accessLog);
     this.#listeners = listeners;
     await listeners.open(config);
+    const unused = inherited?.closeRest() ?? [];
+    if (unused.length > 0) this.#log.warn({ sockets: unused }, "inherited sockets that no listener asks for");
+    if (predecessor !== undefined) await this.#takeOver(predecessor);
     if (this.#isStopping) return;
     this.#enter("ready", "");
     this.#register();
+  }
+
+  /** The listeners accept beside those of the process before; the admin addresses come once it has freed them. */
+  async #takeOver(predecessor: Predecessor): Promise<void> {
+    this.#overrides.adopt(await predecessor.serving());
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#openAdmin();
+        break;
+      } catch (error) {
+        if (tries === ADMIN_RETRIES) throw error;
+        await this.#closeAdmin();
+        await this.#firstOf(undefined, ADMIN_RETRY_MS);
+      }
+    }
+    predecessor.settled();
+  }
+
+  async #closeAdmin(): Promise<void> {
+    await Promise.all(this.#admin.map((server) => server.stop().catch(() => {})));
+    this.#admin = [];
+    this.#grpc = undefined;
   }
 
   async #openAdmin(): Promise<void> {
@@ -169,22 +212,17 @@ export class App {
       clock: this.#clock,
       random: this.#random,
       log: this.#log.child("listener"),
-      inherited: undefined,
+      inherited: this.#options.inherited,
     });
   }
 
-  #openOverrides(): OverrideStore | undefined {
+  #openOverrides(): OverrideStore {
     const { stateDir } = this.#config;
-    if (stateDir === undefined) return undefined;
     const log = this.#log.child("overrides");
-    const file = new StateFile({
-      path: join(stateDir, "overrides.json"),
-      kind: "overrides",
-      version: OVERRIDES_VERSION,
-      clock: this.#clock,
-      log,
-    });
-    return new OverrideStore(file, this.#clock, log);
+    const clock = this.#clock;
+    const shared = { kind: "overrides", version: OVERRIDES_VERSION, clock, log };
+    const file = stateDir === undefined ? undefined : { path: join(stateDir, "overrides.json"), ...shared };
+    return new OverrideStore(file && new StateFile(file), clock, log);
   }
 
   #makeRegistration(): Registration | undefined {
@@ -227,9 +265,11 @@ export class App {
    */
   async stop(reason: string): Promise<void> {
     this.#isStopping = true;
-    await this.#registration?.stop();
-    this.#enter("draining", reason);
-    await this.#firstOf(undefined, this.#config.shutdown.graceMs);
+    if (!this.#isSucceeded) {
+      await this.#registration?.stop();
+      this.#enter("draining", reason);
+      await this.#firstOf(undefined, this.#config.shutdown.graceMs);
+    }
     this.#listeners?.drain();
     await this.#lastClientGone(this.#drainDeadlineMs);
     const left = this.#budget.open;
@@ -237,7 +277,7 @@ export class App {
     this.#listeners?.destroyAll();
     this.#upstreams.stop();
     await Promise.all(this.#admin.map((server) => server.stop()));
-    await this.#firstOf(this.#overrides?.flush(), this.#overrides === undefined ? 0 : LAST_WORDS_MS);
+    await this.#firstOf(this.#overrides.flush(), LAST_WORDS_MS);
     this.#log.info({}, "stopped");
     await this.#accessLog?.close(LAST_WORDS_MS);
     await this.#stdout.close(LAST_WORDS_MS);
@@ -267,6 +307,52 @@ export class App {
       ?.reopen()
       .catch((error: unknown) => this.#log.error({ err: error }, "access log not reopened"));
     void this.#reloader.reload({ isDryRun: false });
+  }
+
+  /**
+   * SIGUSR2: another process of the same command takes this one's place, with the same listening sockets. Whatever
+   * goes wrong, this one serves on.
+   */
+  restart(): void {
+    if (this.#state !== "ready" || this.#isRestarting || this.#isSucceeded) {
+      this.#log.warn({ state: this.#state }, "restart not possible now");
+      return;
+    }
+    this.#isRestarting = true;
+    this.#handOver()
+      .then(
+        () => this.#succeeded(),
+        async (error: unknown) => {
+          this.#log.error({ err: error }, "restart failed, serving on");
+          if (this.#admin.length === 0 && !this.#isStopping) await this.#openAdmin();
+        },
+      )
+      .catch((error: unknown) => this.#log.error({ err: error }, "admin not reopened"))
+      .finally(() => {
+        this.#isRestarting = false;
+      });
+  }
+
+  async #handOver(): Promise<void> {
+    await this.#overrides.flush();
+    const successor = new Successor({
+      sockets: this.#listeners?.descriptors() ?? [],
+      clock: this.#clock,
+      deadlineMs: this.#config.startDeadlineMs + TAKE_OVER_MS,
+      overrides: () => this.#overrides.entries(),
+      release: () => this.#closeAdmin(),
+    });
+    this.#log.info({ successor: successor.pid }, "restarting, another process takes over");
+    await successor.takenOver();
+    await notifySystemd(`MAINPID=${successor.pid}`);
+  }
+
+  /** What is open here finishes; the instance stays registered, by the other process. */
+  #succeeded(): void {
+    this.#isSucceeded = true;
+    this.#registration?.abort();
+    this.#enter("draining", "another process has taken over");
+    this.#askToStop();
   }
 
   #reloadable(): Reloadable {
@@ -355,6 +441,10 @@ export class App {
     if (this.#isStopping) return;
     this.#isStopping = true;
     if (deadlineMs !== undefined) this.#drainDeadlineMs = deadlineMs;
+    this.#askToStop();
+  }
+
+  #askToStop(): void {
     const ask = this.#options.onDrainAsked ?? (() => process.kill(process.pid, "SIGTERM"));
     ask();
   }

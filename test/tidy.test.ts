@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<
   upstream: { values: ["core", "platform", "control", "proxy", "config", "extensions"], types: [] },
   upstreams: { values: ["core", "platform", "control", "proxy", "upstream"], types: ["config"] },
   listeners: { values: ["platform", "proxy", "extensions"], types: ["config", "admin"] },
+  handover: { values: ["platform", "proxy"], types: ["config"] },
   reloader: {
     values: ["config", "platform"],
     types: ["admin", "listeners", "proxy", "upstream", "upstreams"],
@@ -29,7 +30,7 @@ const MAY_IMPORT: Readonly<
     values: ["core", "platform", "control", "proxy", "config", "admin", "upstreams", "listeners", "reloader"],
     types: [],
   },
-  cli: { values: ["app", "config", "admin", "dev", "platform"], types: ["core"] },
+  cli: { values: ["app", "config", "admin", "dev", "handover", "platform"], types: ["core"] },
   dev: { values: ["app", "config", "platform"], types: [] },
 };
 

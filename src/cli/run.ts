@@ -1,5 +1,6 @@
 import { type LoadResult, loadConfig } from "../config/load.js";
 import type { Config } from "../config/model.js";
+import { HANDOVER_VARIABLE } from "../handover/message.js";
 import type { AddCommand, CommandContext } from "./command.js";
 import { EXIT_CODE } from "./exit-code.js";
 import { describeFailure } from "./failure.js";
@@ -30,6 +31,8 @@ Signals:
                    end until shutdown.deadline, exit 0; a second one ends at once, exit 1
   SIGHUP           read the configuration file again: put in force whole, or not at all; open the access
                    log's file anew
+  SIGUSR2          start this command anew with the same listening sockets; once the new process
+                   serves, this one finishes what is open and ends. No connection is refused
 
 Environment:
   \${NAME} in the file takes from the environment. Where the file says nothing of Consul, these do, as
@@ -82,5 +85,11 @@ export async function run(
 /** The proxy's own code is loaded only once the configuration is known to be good. */
 const createApp: CreateApp = async (config, options) => {
   const { App } = await import("../app.js");
-  return new App(config, options);
+  const { Inherited } = await import("../handover/inherited.js");
+  const { Predecessor } = await import("../handover/predecessor.js");
+  const inherited = Inherited.of(process.env, process.pid);
+  if (process.send === undefined || process.env[HANDOVER_VARIABLE] === undefined) {
+    return new App(config, { ...options, inherited });
+  }
+  return new App(config, { ...options, inherited, predecessor: new Predecessor(process) });
 };

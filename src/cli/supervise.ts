@@ -10,13 +10,15 @@ export interface RunnableApp {
   stop(reason: string): Promise<void>;
   /** SIGHUP. */
   reload(): void;
+  /** SIGUSR2: another process takes this one's place. */
+  restart(): void;
   /** Everything is cut, at once. */
   abort(): void;
 }
 
 /**
  * Starts the program and carries the signals to it until it has ended: SIGTERM and SIGINT drain, a second one cuts,
- * SIGHUP reloads. Answers the exit code; never rejects.
+ * SIGHUP reloads, SIGUSR2 restarts. Answers the exit code; never rejects.
  */
 export function supervise(app: RunnableApp, terminal: Terminal): Promise<number> {
   return new Promise((resolve) => {
@@ -24,6 +26,7 @@ export function supervise(app: RunnableApp, terminal: Terminal): Promise<number>
     const end = (code: number): void => {
       for (const signal of ["SIGTERM", "SIGINT"]) terminal.signals.off(signal, onStop);
       terminal.signals.off("SIGHUP", onReload);
+      terminal.signals.off("SIGUSR2", onRestart);
       resolve(code);
     };
     const fail = (error: unknown): void => {
@@ -42,8 +45,10 @@ export function supervise(app: RunnableApp, terminal: Terminal): Promise<number>
       app.stop(signal).then(() => end(EXIT_CODE.ok), fail);
     };
     const onReload = (): void => app.reload();
+    const onRestart = (): void => app.restart();
     for (const signal of ["SIGTERM", "SIGINT"]) terminal.signals.on(signal, onStop);
     terminal.signals.on("SIGHUP", onReload);
+    terminal.signals.on("SIGUSR2", onRestart);
     // A start that was interrupted by a stop may fail in any way; the stop tells how it ended.
     app.start().catch((error: unknown) => {
       if (!isStopping) fail(error);

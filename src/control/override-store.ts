@@ -26,6 +26,8 @@ interface KeptEntry {
   readonly admin?: Kept<AdminFact> | undefined;
 }
 
+const NONE: KeyOverrides = { weight: undefined, admin: undefined };
+
 /** Who says things that are to outlive the process; everybody else says them again. */
 const KEPT_ORIGINS: ReadonlySet<string> = new Set(["operator", "fleet"]);
 
@@ -34,14 +36,15 @@ const KEPT_ORIGINS: ReadonlySet<string> = new Set(["operator", "fleet"]);
  * change. Expiry is by the wall clock, so that a restart prolongs nothing.
  */
 export class OverrideStore {
-  readonly #file: StateFile;
+  readonly #file: StateFile | undefined;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #pools = new Map<string, Pool>();
   /** Of pools that are not there (yet): kept as they are. */
   readonly #others = new Map<string, readonly KeptEntry[]>();
 
-  constructor(file: StateFile, clock: Clock, log: Log) {
+  /** Without a file they live as long as the process, and the one that takes its place. */
+  constructor(file: StateFile | undefined, clock: Clock, log: Log) {
     this.#file = file;
     this.#clock = clock;
     this.#log = log;
@@ -49,33 +52,52 @@ export class OverrideStore {
 
   /** Reads what was kept. Call before `follow`; a file that cannot be believed counts as empty. */
   async load(): Promise<void> {
-    const kept = await this.#file.read();
-    if (kept === undefined) return;
-    if (!Array.isArray(kept.data) || !kept.data.every(isKeptEntry)) {
+    const kept = await this.#file?.read();
+    if (kept !== undefined) this.adopt(kept.data);
+  }
+
+  /** Takes over what another process wrote or handed over, in place of what is there. */
+  adopt(entries: unknown): void {
+    if (!Array.isArray(entries) || !entries.every(isKeptEntry)) {
       this.#log.warn({}, "kept overrides are damaged, starting without them");
       return;
     }
-    for (const entry of kept.data) {
+    this.#others.clear();
+    for (const entry of entries) {
       this.#others.set(entry.pool, [...(this.#others.get(entry.pool) ?? []), entry]);
     }
+    for (const pool of this.#pools.values()) this.#restore(pool);
+  }
+
+  /** Everything that is kept, as `adopt` takes it. */
+  entries(): readonly object[] {
+    return this.#entries();
   }
 
   /** Puts a pool's kept overrides in force and writes down what changes from now on. */
   follow(pool: Pool): void {
+    this.#pools.set(pool.name, pool);
+    this.#restore(pool);
+    pool.onOverridesChanged(() => this.#file?.save(() => this.#entries()));
+  }
+
+  #restore(pool: Pool): void {
     const entries = this.#others.get(pool.name) ?? [];
     this.#others.delete(pool.name);
-    this.#pools.set(pool.name, pool);
     const nowMs = this.#clock.nowMs();
     const restored = entries.map(({ key, weight, admin }): readonly [string, KeyOverrides] => [
       key,
       { weight: this.#restored(weight, nowMs), admin: this.#restored(admin, nowMs) },
     ]);
     const inForce = restored.filter(([, held]) => held.weight !== undefined || held.admin !== undefined);
-    pool.restoreOverrides(inForce, nowMs);
+    // What was taken back meanwhile must not stay.
+    const kept = new Set(inForce.map(([key]) => key));
+    const lost = pool.overrides().filter(([key]) => !kept.has(key));
+    const cleared = lost.map(([key]): readonly [string, KeyOverrides] => [key, NONE]);
+    pool.restoreOverrides([...cleared, ...inForce], nowMs);
     if (inForce.length > 0) {
       this.#log.info({ pool: pool.name, keys: inForce.map(([key]) => key) }, "overrides restored");
     }
-    pool.onOverridesChanged(() => this.#file.save(() => this.#entries()));
   }
 
   /** A pool that is no more keeps its overrides in the file, for the day it comes back. */
@@ -87,7 +109,7 @@ export class OverrideStore {
 
   /** Resolves when everything is written. */
   flush(): Promise<void> {
-    return this.#file.flush();
+    return this.#file?.flush() ?? Promise.resolve();
   }
 
   #entries(): readonly KeptEntry[] {

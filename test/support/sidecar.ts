@@ -23,7 +23,7 @@ export class Sidecar {
   /** What it wrote that was no line of the log, and what it complained of. */
   complaints = "";
   readonly #child: ChildProcess;
-  readonly #killAtExit = () => this.#child.kill("SIGKILL");
+  readonly #killAtExit = () => this.#killAll();
   #isOver = false;
   #text = "";
 
@@ -78,8 +78,10 @@ export class Sidecar {
     return sidecar;
   }
 
+  /** Of the process that serves now: the last one that took over. */
   get pid(): number {
-    return this.#child.pid ?? -1;
+    const ready = this.log.filter(({ msg, state }) => msg === "state changed" && state === "ready");
+    return Number(ready.at(-1)?.pid ?? this.#child.pid ?? -1);
   }
 
   get isOver(): boolean {
@@ -109,12 +111,12 @@ export class Sidecar {
 
   /** `host:port` of the admin API. */
   get grpc(): string {
-    return String(this.log.find(({ msg }) => msg === "admin grpc listening")?.address);
+    return String(this.log.findLast(({ msg }) => msg === "admin grpc listening")?.address);
   }
 
   /** `host:port` of health, readiness and metrics. */
   get http(): string {
-    return String(this.log.find(({ msg }) => msg === "admin http listening")?.address);
+    return String(this.log.findLast(({ msg }) => msg === "admin http listening")?.address);
   }
 
   /** Status of `/readyz`; 0 when nobody answers. */
@@ -147,7 +149,15 @@ export class Sidecar {
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
+    process.kill(this.pid, signal);
+  }
+
+  /** Another process takes over; resolves once it has, and the one before has ended. */
+  async restart(): Promise<void> {
+    const { pid } = this;
+    this.signal("SIGUSR2");
+    await until(() => this.pid !== pid || this.#isOver, SOON_MS, "another process");
+    await this.line((line) => line.pid === pid && line.msg === "stopped");
   }
 
   /** Its exit code, or the signal that ended it. */
@@ -158,9 +168,23 @@ export class Sidecar {
 
   async stop(): Promise<void> {
     // One that was frozen must wake to be ended.
-    if (!this.#isOver) this.#child.kill("SIGKILL");
+    if (!this.#isOver) this.#killAll();
     await this.ended;
     process.off("exit", this.#killAtExit);
+  }
+
+  /** Those that took over too: they are no children of ours. */
+  #killAll(): void {
+    this.#child.kill("SIGKILL");
+    const own = this.#child.pid;
+    for (const pid of new Set(this.log.map((line) => Number(line.pid)))) {
+      if (pid === own || this.log.some((line) => line.pid === pid && line.msg === "stopped")) continue;
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+    }
   }
 
   #read(text: string): void {

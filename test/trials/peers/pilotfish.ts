@@ -92,7 +92,7 @@ async function put(catalog: RunningRegistry, path: string, body: unknown = {}): 
 class Pilotfish implements ProxyUnderTrial {
   readonly #setting: TrialSetting;
   readonly #catalog: RunningRegistry;
-  #sidecar: Sidecar;
+  readonly #sidecar: Sidecar;
   #admin: AdminClient;
   #listed: readonly Listed[];
   #reloads = 0;
@@ -176,7 +176,9 @@ class Pilotfish implements ProxyUnderTrial {
   }
 
   async restart(): Promise<void> {
-    throw new Error("unknown");
+    await this.#sidecar.restart();
+    this.#admin.close();
+    this.#admin = new AdminClient(this.#sidecar.grpc, credentials.createInsecure());
   }
 
   async stop(): Promise<void> {

@@ -122,6 +122,7 @@ describe("run", () => {
           },
           stop: () => Promise.resolve(),
           reload: () => undefined,
+          restart: () => undefined,
           abort: () => undefined,
         });
       },

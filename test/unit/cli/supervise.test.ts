@@ -28,6 +28,10 @@ class FakeApp implements RunnableApp {
     return this.stopped.promise;
   }
 
+  restart(): void {
+    this.calls.push("restart");
+  }
+
   reload(): void {
     this.calls.push("reload");
   }

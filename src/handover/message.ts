@@ -1,0 +1,30 @@
+/**
+ * What a process and the one that takes its place tell each other, in this order:
+ *
+ * 1. successor: `hello`, once it has read its configuration
+ * 2. predecessor: `begin`, with what operators said so far
+ * 3. successor: `serving`, once its listeners accept on the sockets it was given
+ * 4. predecessor: `released`, once its admin addresses are free, with what operators said meanwhile
+ * 5. successor: `settled`, once it has these; only now the predecessor stops accepting
+ */
+export type SuccessorMessage =
+  | { readonly say: "hello" }
+  | { readonly say: "serving" }
+  | { readonly say: "settled" };
+
+/** The other direction. */
+export type PredecessorMessage =
+  | { readonly say: "begin"; readonly overrides: unknown }
+  | { readonly say: "released"; readonly overrides: unknown };
+
+/** Environment variable that names the handed-over sockets: JSON, a list of `HandedSocket`. */
+export const HANDOVER_VARIABLE = "PILOTFISH_HANDOVER";
+
+/** A listening socket that a process gives away. */
+export interface HandedSocket {
+  /** Name of the listener. */
+  readonly listener: string;
+  /** As configured: `host:port`, `unix:/path`. */
+  readonly address: string;
+  readonly fd: number;
+}
