@@ -1,9 +1,8 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { EventJournal } from "./admin/event-journal.js";
-import { AdminHttp } from "./admin/http.js";
 import type { AdminPorts, ProxyInfo, ProxyState } from "./admin/ports.js";
-import { AdminServer } from "./admin/server.js";
+import { AdminServers } from "./admin/servers.js";
 import { touches } from "./config/difference.js";
 import { type LoadResult, parseConfig } from "./config/load.js";
 import type { Config } from "./config/model.js";
@@ -16,6 +15,7 @@ import { Successor } from "./handover/successor.js";
 import { notifySystemd } from "./handover/systemd.js";
 import { Listeners } from "./listeners.js";
 import { type Clock, systemClock } from "./platform/clock.js";
+import { firstOf } from "./platform/first-of.js";
 import { keepAlive } from "./platform/keep-alive.js";
 import { LineSink } from "./platform/line-sink.js";
 import { openStream } from "./platform/line-target.js";
@@ -48,9 +48,6 @@ export interface AppOptions {
 const LAST_WORDS_MS = 1_000;
 /** Longest wait for a process that takes this one's place, besides `startDeadline`. */
 const TAKE_OVER_MS = 30_000;
-/** How often, and how long, a process that takes over tries to open the admin addresses. */
-const ADMIN_RETRY_MS = 50;
-const ADMIN_RETRIES = 100;
 /** How often a stop looks whether the last client has gone. */
 const DRAIN_LOOK_MS = 20;
 
@@ -73,11 +70,9 @@ export class App {
   readonly #reloader: Reloader;
   readonly #budget: ConnectionBudget;
   #listeners: Listeners | undefined;
-  #admin: { stop(): Promise<void> }[] = [];
+  readonly #admin: AdminServers;
   #registration: Registration | undefined;
   readonly #letGo = keepAlive();
-  #grpc: AdminServer | undefined;
-  #grpcAddress: string | undefined;
   #accessLog: AccessLog | undefined;
   #state: ProxyState = "starting";
   #reason = "waiting for the first list of every pool";
@@ -114,6 +109,7 @@ export class App {
       onPool: (pool) => this.#journal.follow(pool),
     });
     this.#registration = this.#makeRegistration();
+    this.#admin = new AdminServers(config.admin, this.#ports(), this.#clock, this.#log.child("admin"));
     this.#reloader = new Reloader(this.#reloadable(), this.#clock, this.#log.child("reload"));
   }
 
@@ -143,9 +139,9 @@ export class App {
     await this.#overrides.load();
     if (predecessor !== undefined) this.#overrides.adopt(await predecessor.hello());
     for (const pool of config.pools) this.#upstreams.add(pool, config.consul);
-    if (predecessor === undefined) await this.#openAdmin();
+    if (predecessor === undefined) await this.#admin.open();
     const firstLists = [...this.#upstreams.values()].map(({ keeper }) => keeper.start());
-    await this.#firstOf(Promise.all(firstLists), config.startDeadlineMs);
+    await firstOf(Promise.all(firstLists), config.startDeadlineMs, this.#clock);
     this.#warnOfMissingLists();
     if (this.#isStopping || this.#isAborted) return;
     const listeners = this.#makeListeners(this.#accessLog);
@@ -162,46 +158,8 @@ export class App {
   /** The listeners accept beside those of the process before; the admin addresses come once it has freed them. */
   async #takeOver(predecessor: Predecessor): Promise<void> {
     this.#overrides.adopt(await predecessor.serving());
-    for (let tries = 1; ; tries++) {
-      try {
-        await this.#openAdmin();
-        break;
-      } catch (error) {
-        if (tries === ADMIN_RETRIES) throw error;
-        await this.#closeAdmin();
-        await this.#firstOf(undefined, ADMIN_RETRY_MS);
-      }
-    }
+    await this.#admin.takeOver();
     predecessor.settled();
-  }
-
-  async #closeAdmin(): Promise<void> {
-    await Promise.all(this.#admin.map((server) => server.stop().catch(() => {})));
-    this.#admin = [];
-    this.#grpc = undefined;
-  }
-
-  async #openAdmin(): Promise<void> {
-    const { grpc, http, probe } = this.#config.admin;
-    const log = this.#log.child("admin");
-    const ports = this.#ports();
-    if (grpc !== undefined) {
-      const server = new AdminServer(ports, grpc, log);
-      this.#admin.push({ stop: () => server.stop(LAST_WORDS_MS) });
-      this.#grpcAddress = (await server.start()).address;
-      this.#grpc = server;
-      log.info({ address: this.#grpcAddress }, "admin grpc listening");
-    }
-    for (const [address, probeOnly] of [
-      [http, false],
-      [probe, true],
-    ] as const) {
-      if (address === undefined) continue;
-      const server = new AdminHttp(ports, address, { probeOnly }, log);
-      this.#admin.push(server);
-      const bound = await server.start();
-      log.info({ address: bound.address, probeOnly }, "admin http listening");
-    }
   }
 
   #makeListeners(accessLog: AccessLog): Listeners {
@@ -253,7 +211,7 @@ export class App {
   #enter(state: ProxyState, reason: string): void {
     this.#state = state;
     this.#reason = reason;
-    this.#grpc?.announce(state);
+    this.#admin.announce(state);
     this.#log.info({ state, reason }, "state changed");
   }
 
@@ -268,7 +226,7 @@ export class App {
     if (!this.#isSucceeded) {
       await this.#registration?.stop();
       this.#enter("draining", reason);
-      await this.#firstOf(undefined, this.#config.shutdown.graceMs);
+      await firstOf(undefined, this.#config.shutdown.graceMs, this.#clock);
     }
     this.#listeners?.drain();
     await this.#lastClientGone(this.#drainDeadlineMs);
@@ -276,8 +234,8 @@ export class App {
     if (left > 0) this.#log.warn({ connections: left }, "shutdown deadline passed, cutting what is open");
     this.#listeners?.destroyAll();
     this.#upstreams.stop();
-    await Promise.all(this.#admin.map((server) => server.stop()));
-    await this.#firstOf(this.#overrides.flush(), LAST_WORDS_MS);
+    await this.#admin.close();
+    await firstOf(this.#overrides.flush(), LAST_WORDS_MS, this.#clock);
     this.#log.info({}, "stopped");
     await this.#accessLog?.close(LAST_WORDS_MS);
     await this.#stdout.close(LAST_WORDS_MS);
@@ -287,7 +245,7 @@ export class App {
   async #lastClientGone(deadlineMs: number): Promise<void> {
     const endMs = this.#clock.nowMs() + deadlineMs;
     while (this.#budget.open > 0 && this.#clock.nowMs() < endMs)
-      await this.#firstOf(undefined, DRAIN_LOOK_MS);
+      await firstOf(undefined, DRAIN_LOOK_MS, this.#clock);
   }
 
   /** Everything is cut, at once. Safe at any time. */
@@ -296,7 +254,7 @@ export class App {
     this.#registration?.abort();
     this.#listeners?.destroyAll();
     this.#upstreams.stop();
-    for (const server of this.#admin) void server.stop().catch(() => {});
+    void this.#admin.close();
     void this.#stdout.close(0);
     this.#letGo();
   }
@@ -324,7 +282,7 @@ export class App {
         () => this.#succeeded(),
         async (error: unknown) => {
           this.#log.error({ err: error }, "restart failed, serving on");
-          if (this.#admin.length === 0 && !this.#isStopping) await this.#openAdmin();
+          if (!this.#admin.isOpen && !this.#isStopping) await this.#admin.open();
         },
       )
       .catch((error: unknown) => this.#log.error({ err: error }, "admin not reopened"))
@@ -340,7 +298,7 @@ export class App {
       clock: this.#clock,
       deadlineMs: this.#config.startDeadlineMs + TAKE_OVER_MS,
       overrides: () => this.#overrides.entries(),
-      release: () => this.#closeAdmin(),
+      release: () => this.#admin.close(),
     });
     this.#log.info({ successor: successor.pid }, "restarting, another process takes over");
     await successor.takenOver();
@@ -384,17 +342,6 @@ export class App {
     this.#register();
   }
 
-  /** Resolves with the promise or after the delay, whichever is first. */
-  #firstOf(promise: Promise<unknown> | undefined, delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(delayMs, resolve);
-      promise?.then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-  }
-
   #invariantBroken(what: string): void {
     this.#invariantsBroken++;
     this.#log.error({ what }, "an invariant is broken");
@@ -432,7 +379,7 @@ export class App {
       state: this.#state,
       reason: this.#reason,
       listeners: this.#listeners?.infos() ?? [],
-      grpcAddress: this.#grpcAddress,
+      grpcAddress: this.#admin.grpcAddress,
       registration: this.#registration?.status(),
     };
   }

@@ -4,6 +4,7 @@ import type { LoadResult } from "./config/load.js";
 import type { Config } from "./config/model.js";
 import type { Listeners } from "./listeners.js";
 import type { Clock } from "./platform/clock.js";
+import { firstOf } from "./platform/first-of.js";
 import type { Log } from "./platform/log.js";
 import type { PreparedChange } from "./proxy/listener.js";
 import type { Upstream } from "./upstream.js";
@@ -126,13 +127,8 @@ export class Reloader {
   /** New pools have their backends before traffic comes, unless that takes too long. */
   async #firstListsOf(added: readonly Upstream[], deadlineMs: number): Promise<void> {
     if (added.length === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#clock.after(deadlineMs, resolve);
-      void Promise.all(added.map(({ keeper }) => keeper.start())).then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
+    const firstLists = Promise.all(added.map(({ keeper }) => keeper.start()));
+    await firstOf(firstLists, deadlineMs, this.#clock);
   }
 }
 

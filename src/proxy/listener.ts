@@ -147,7 +147,6 @@ export class Listener implements RoomWaiter {
   async bind(): Promise<void> {
     const { commit } = await this.prepare(this.#config);
     commit();
-    this.#log.info({ listener: this.name, addresses: this.addresses.map(formatSocketAddress) }, "listening");
   }
 
   /**
@@ -179,6 +178,11 @@ export class Listener implements RoomWaiter {
       this.#config = config;
       this.#addresses.limitTo(config.limits.maxConnectionsPerAddress);
       if (this.#waiting.size > 0) this.admitWaiting();
+      if (added.length === 0) return;
+      this.#log.info(
+        { listener: this.name, addresses: this.addresses.map(formatSocketAddress) },
+        "listening",
+      );
     };
     return { commit, cancel };
   }

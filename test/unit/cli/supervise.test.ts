@@ -83,6 +83,16 @@ describe("supervise", () => {
     expect(app.calls).toEqual(["start", "reload", "reload", "stop SIGTERM"]);
   });
 
+  it("restarts on SIGUSR2", async () => {
+    const { app, ended, send } = begin();
+    app.started.resolve();
+    send("SIGUSR2");
+    send("SIGTERM");
+    app.stopped.resolve();
+    await ended;
+    expect(app.calls).toEqual(["start", "restart", "stop SIGTERM"]);
+  });
+
   it("stops while the start is under way, and minds only how the stop ends", async () => {
     const { app, terminal, ended, send } = begin();
     send("SIGTERM");
