@@ -107,6 +107,7 @@ function poolOptions(config: PoolConfig, balancer: Balancer, parts: UpstreamPart
     balancer,
     outlier: config.outlierDetection,
     slowStart: config.slowStart,
+    random: parts.deps.random,
     maxInFlightPerBackend: leastLimit(limits.maxConnectionsPerBackend, limits.maxRequestsPerBackend),
     maxQueue: limits.maxQueue,
     drainDeadlineMs: config.drainDeadlineMs,

@@ -104,6 +104,8 @@ export class Messages {
         consecutive5xx: monitor.consecutive5xx,
         consecutiveGatewayFailure: monitor.consecutiveGatewayFailure,
         consecutiveConnectFailure: monitor.consecutiveConnectFailure,
+        consecutiveLocalOriginFailure: monitor.consecutiveLocalOriginFailure,
+        successRate: monitor.successRate,
       },
       weight: this.weight(weightLayers(pool, backend)),
       inFlight: row.inFlight,

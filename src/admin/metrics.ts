@@ -1,4 +1,5 @@
 import type { Backend } from "../core/backend.js";
+import { EJECTION_CAUSES } from "../core/outlier.js";
 import type { Pool } from "../core/pool.js";
 import { COUNTER, type CounterName } from "../core/scoreboard.js";
 import { counter, type Family, gauge, label, renderFamilies, type Subjects } from "./exposition.js";
@@ -265,6 +266,17 @@ const POOL_FAMILIES: readonly Family<Pool>[] = [
       { labels: label("reason", "queue-full"), value: (pool) => pool.total("refusedQueueFull") },
       { labels: label("reason", "queue-timeout"), value: (pool) => pool.total("queueTimeouts") },
     ],
+  },
+  {
+    name: "pilotfish_pool_ejections_by_cause_total",
+    type: "counter",
+    help: "Outlier ejections by cause: detected, enforced, left out by the cap.",
+    parts: EJECTION_CAUSES.flatMap((cause) =>
+      EJECTION_KINDS.map(([kind]) => ({
+        labels: `${label("cause", cause)},${label("kind", kind)}`,
+        value: (pool: Pool) => pool.ejectionCounts.of(cause)[kind],
+      })),
+    ),
   },
   ...countedFamilies<Pool>("pilotfish_pool", (pool, name) => pool.total(name)),
 ];

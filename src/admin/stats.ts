@@ -1,10 +1,12 @@
 import type { Backend } from "../core/backend.js";
+import { EJECTION_CAUSES } from "../core/outlier.js";
 import type { Pool } from "../core/pool.js";
 import type { Log } from "../platform/log.js";
 import type { UnaryMethod } from "./calls.js";
 import type {
   BackendStats,
   Counters,
+  EjectionCount,
   GetStatsRequest,
   GetStatsResponse,
   PoolStats,
@@ -88,8 +90,16 @@ function poolStats(
     backends: census.present,
     eligible: census.eligible,
     ejected: census.ejected,
+    ejections: ejectionCounts(pool),
     members: members.map((backend) => backendStats(pool, backend, baseline)),
   };
+}
+
+function ejectionCounts(pool: Pool): EjectionCount[] {
+  return EJECTION_CAUSES.flatMap((cause) => {
+    const count = pool.ejectionCounts.of(cause);
+    return count.detected + count.enforced === 0 ? [] : [{ cause, ...count }];
+  });
 }
 
 function backendStats(pool: Pool, backend: Backend, baseline: StatsBaseline): BackendStats {

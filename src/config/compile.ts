@@ -1,13 +1,12 @@
 import { inspect } from "node:util";
+import { compileOutlierDetection, compileSlowStart } from "./compile-detection.js";
 import { compileDiscovery, compileFlapDamping, compileSuspicion } from "./compile-discovery.js";
-import type { SlowStartConfig } from "./detection-model.js";
 import type {
   AdminConfig,
   Config,
   ConsulConfig,
   HealthCheckConfig,
   ListenerConfig,
-  OutlierDetectionConfig,
   PoolConfig,
   RouteConfig,
   ServiceCheckConfig,
@@ -16,7 +15,6 @@ import type {
 } from "./model.js";
 import { findAdvertisable, findInboundOnly } from "./pool-use.js";
 import type { ParsedConfig } from "./schema/config.js";
-import { outlierDetectionDefaults } from "./schema/outlier-detection.js";
 
 type ParsedService = NonNullable<ParsedConfig["service"]>;
 type ParsedListener = ParsedConfig["listeners"][number];
@@ -216,27 +214,6 @@ function compileHealthCheck(check: ParsedPool["healthCheck"]): HealthCheckConfig
   };
   if (check.type === "tcp") return { type: "tcp", ...timing };
   return { type: "http", method: check.method, path: check.path, host: check.host, ...timing };
-}
-
-function compileOutlierDetection(
-  detection: ParsedPool["outlierDetection"],
-  isOffByDefault: boolean,
-): OutlierDetectionConfig | undefined {
-  if (detection === false || (detection === undefined && isOffByDefault)) return undefined;
-  const { interval, baseEjectionTime, maxEjectionTime, ...thresholds } =
-    detection ?? outlierDetectionDefaults;
-  return {
-    ...thresholds,
-    intervalMs: interval,
-    baseEjectionTimeMs: baseEjectionTime,
-    maxEjectionTimeMs: maxEjectionTime,
-  };
-}
-
-function compileSlowStart(slowStart: ParsedPool["slowStart"]): SlowStartConfig | undefined {
-  if (slowStart === undefined) return undefined;
-  const { window, ...rest } = slowStart;
-  return { ...rest, windowMs: window };
 }
 
 function deepFreeze<T>(value: T): T {

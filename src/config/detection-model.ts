@@ -1,3 +1,8 @@
+import type { OutlierOptions } from "../core/outlier.js";
+
+/** Envoy's names and arithmetic, with the chances of enforcement by cause; a threshold of 0 switches that detector off. */
+export type OutlierDetectionConfig = OutlierOptions;
+
 /** How a backend that joins or returns is brought to its full share. */
 export interface SlowStartConfig {
   readonly windowMs: number;

@@ -1,5 +1,5 @@
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
-import type { SlowStartConfig } from "./detection-model.js";
+import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.js";
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
 import type { FlapDampingConfig, SuspicionConfig } from "./list-model.js";
 
@@ -341,17 +341,6 @@ export interface HttpHealthCheckConfig extends HealthCheckTiming {
   readonly path: string;
   /** Host field; undefined means the backend's address. */
   readonly host: string | undefined;
-}
-
-/** Envoy's names and arithmetic; a threshold of 0 switches that detector off. */
-export interface OutlierDetectionConfig {
-  readonly consecutive5xx: number;
-  readonly consecutiveGatewayFailure: number;
-  readonly consecutiveConnectFailure: number;
-  readonly intervalMs: number;
-  readonly baseEjectionTimeMs: number;
-  readonly maxEjectionTimeMs: number;
-  readonly maxEjectionPercent: number;
 }
 
 /** How much one backend, and the queue, may hold. */

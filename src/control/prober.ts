@@ -130,7 +130,9 @@ class BackendCheck {
     if (result.passed) this.#credit.pass();
     else this.#credit.fail();
     const why = `${this.#credit.text}: ${this.#probe.kind} check ${result.code}, ${result.detail}`;
-    this.#pool.setCheck(this.#backend, this.#credit.isUp ? "up" : "down", why, this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    this.#pool.setCheck(this.#backend, this.#credit.isUp ? "up" : "down", why, nowMs);
+    if (result.passed && this.#credit.isUp) this.#pool.checkPassed(this.#backend, nowMs);
     // From start to start, as HAProxy counts `inter`, but never without a pause.
     const pauseMs = Math.max(this.#options.intervalMs - result.durationMs, this.#options.intervalMs / 10);
     this.start(pauseMs);

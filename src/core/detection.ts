@@ -1,14 +1,19 @@
 import type { Backend } from "./backend.js";
+import { beginEjection, endEjection, forgive, forgivenAtMs } from "./ejection.js";
+import { EjectionCounts } from "./ejection-counts.js";
 import type { PoolEvent } from "./events.js";
 import type { Outcome } from "./outcome.js";
 import {
+  type DetectedCause,
   type EjectionCause,
+  hasRoom,
   MANUAL_OUTLIER_OPTIONS,
-  OutlierDetector,
   type OutlierOptions,
   type PoolCensus,
+  recordOutcome,
 } from "./outlier.js";
 import { COUNTER } from "./scoreboard.js";
+import { failureOutliers, rateOutliers, type Sample, successRateOf } from "./success-rate.js";
 
 /** What detection sees of its pool, and what it may do there. */
 export interface DetectionHost {
@@ -30,33 +35,34 @@ export interface DetectionHost {
 }
 
 /**
- * A pool's outlier detection: hears of every outcome, ejects what a detector names where the cap leaves room,
- * and brings back what has served its time.
+ * A pool's outlier detection: hears of every outcome, judges each interval at its end, ejects what a detector
+ * names where the cap leaves room, and brings back what has served its time.
  */
 export class Detection {
+  readonly counts = new EjectionCounts();
   readonly #host: DetectionHost;
   readonly #writer: number;
-  readonly #detector: OutlierDetector;
+  readonly #random: () => number;
+  /** End of the interval under way; infinite while no request came since the last one. */
+  #sweepAtMs = Number.POSITIVE_INFINITY;
 
-  /** @param writer the thread that counts */
-  constructor(host: DetectionHost, writer: number) {
+  /**
+   * @param writer the thread that counts
+   * @param random chance of enforcing percentages and of the jitter, from 0 to below 1
+   */
+  constructor(host: DetectionHost, writer: number, random: () => number) {
     this.#host = host;
     this.#writer = writer;
-    this.#detector = new OutlierDetector(() => host.options() ?? MANUAL_OUTLIER_OPTIONS);
+    this.#random = random;
   }
 
-  /** Request path. Takes note of how an attempt ended; may eject. */
+  /** Request path. Takes note of how an attempt ended; may eject. `status` as HTTP has it. */
   settled(backend: Backend, outcome: Outcome, status: number, nowMs: number): void {
-    if (this.#host.options() === undefined) return;
-    const cause = this.#detector.record(backend.monitor, outcome, status);
-    if (cause === undefined || backend.facts.detection.state === "ejected") return;
-    this.#count(backend, COUNTER.ejectionsDetected);
-    if (this.#detector.hasRoom(this.#host.census(), backend.isEligible)) {
-      this.eject(backend, cause, cause, undefined, nowMs);
-    } else {
-      this.#count(backend, COUNTER.ejectionsOverflowed);
-      this.#host.note({ type: "ejection-overflowed", backend, cause }, nowMs);
-    }
+    const options = this.#host.options();
+    if (options === undefined) return;
+    if (this.#sweepAtMs === Number.POSITIVE_INFINITY) this.#beginInterval(nowMs + options.intervalMs);
+    const cause = recordOutcome(options, backend.monitor, outcome, status);
+    if (cause !== undefined) this.#detected(options, backend, cause, cause, nowMs);
   }
 
   /** Ejects, whatever the cap; without a duration for as long as its count of ejections says. */
@@ -68,35 +74,127 @@ export class Detection {
     nowMs: number,
   ): void {
     this.#count(backend, COUNTER.ejectionsEnforced);
-    const untilMs = this.#detector.eject(backend.monitor, cause, nowMs, durationMs);
+    this.counts.enforced(cause);
+    const options = this.#host.options();
+    const mostJitterMs = options?.maxEjectionTimeJitterMs ?? 0;
+    const jitterMs = mostJitterMs === 0 ? 0 : mostJitterMs * this.#random();
+    const times = options ?? MANUAL_OUTLIER_OPTIONS;
+    const untilMs = beginEjection(times, backend.monitor, cause, { durationMs, jitterMs }, nowMs);
     this.#host.state(backend, "ejected", why, untilMs, nowMs);
     this.#host.dueMoved();
   }
 
   /** Ends an ejection. */
   unEject(backend: Backend, why: string, nowMs: number): void {
-    this.#detector.unEject(backend.monitor, nowMs);
+    endEjection(backend.monitor, nowMs);
     this.#host.state(backend, "active", why, undefined, nowMs);
     this.#host.dueMoved();
   }
 
-  /** Does what is due: returns and forgiveness. */
+  /** An active check passed and says up: ends an ejection where the options say so, but not the operator's. */
+  checkPassed(backend: Backend, nowMs: number): void {
+    const { cause } = backend.monitor;
+    if (cause === undefined || cause === "manual") return;
+    if (this.#host.options()?.successfulActiveHealthCheckUneject)
+      this.unEject(backend, "an active check passed", nowMs);
+  }
+
+  /** Does what is due: returns, the end of an interval, forgiveness. */
   tick(nowMs: number): void {
+    const times = this.#host.options() ?? MANUAL_OUTLIER_OPTIONS;
     for (const backend of this.#host.backends()) {
       const { monitor } = backend;
       if (monitor.ejectedUntilMs !== undefined && monitor.ejectedUntilMs <= nowMs)
         this.unEject(backend, "ejection time served", nowMs);
-      this.#detector.forgive(monitor, nowMs);
+      forgive(times, monitor, nowMs);
     }
+    if (this.#sweepAtMs <= nowMs) this.#sweep(nowMs);
   }
 
   /** When to call `tick` next; infinite when nothing is due. */
   nextDueMs(): number {
-    let due = Number.POSITIVE_INFINITY;
+    const times = this.#host.options() ?? MANUAL_OUTLIER_OPTIONS;
+    let due = this.#sweepAtMs;
     for (const { monitor } of this.#host.backends()) {
-      due = Math.min(due, monitor.ejectedUntilMs ?? due, this.#detector.forgivenAtMs(monitor));
+      due = Math.min(due, monitor.ejectedUntilMs ?? due, forgivenAtMs(times, monitor));
     }
     return due;
+  }
+
+  #beginInterval(sweepAtMs: number): void {
+    this.#sweepAtMs = sweepAtMs;
+    this.#host.dueMoved();
+  }
+
+  /** Judges the interval that ends and begins the next one, unless it saw nothing. */
+  #sweep(nowMs: number): void {
+    const options = this.#host.options();
+    const external: Sample<Backend>[] = [];
+    const local: Sample<Backend>[] = [];
+    let isIdle = true;
+    for (const subject of this.#host.backends()) {
+      const { monitor } = subject;
+      if (monitor.external.total > 0 || monitor.local.total > 0) isIdle = false;
+      monitor.successRate = undefined;
+      // Envoy: what is out already neither counts nor is judged.
+      if (options !== undefined && !subject.isGone && subject.facts.detection.state === "active") {
+        if (monitor.external.total >= Math.max(options.successRateRequestVolume, 1))
+          monitor.successRate = successRateOf(monitor.external);
+        external.push({ subject, tally: monitor.external });
+        local.push({ subject, tally: monitor.local });
+      }
+    }
+    if (options !== undefined) {
+      this.#judge(options, external, "success-rate", "failure-percentage", nowMs);
+      if (options.splitExternalLocalOriginErrors)
+        this.#judge(options, local, "success-rate-local-origin", "failure-percentage-local-origin", nowMs);
+    }
+    for (const { monitor } of this.#host.backends()) {
+      monitor.external.clear();
+      monitor.local.clear();
+    }
+    this.#sweepAtMs = options === undefined || isIdle ? Number.POSITIVE_INFINITY : nowMs + options.intervalMs;
+  }
+
+  #judge(
+    options: OutlierOptions,
+    samples: readonly Sample<Backend>[],
+    rateCause: DetectedCause,
+    percentageCause: DetectedCause,
+    nowMs: number,
+  ): void {
+    // Found before anyone is ejected, so that all are held against the same.
+    const found = [
+      ...[...rateOutliers(samples, options)].map(([backend, why]) => [backend, rateCause, why] as const),
+      ...[...failureOutliers(samples, options)].map(
+        ([backend, why]) => [backend, percentageCause, why] as const,
+      ),
+    ];
+    for (const [backend, cause, why] of found) this.#detected(options, backend, cause, why, nowMs);
+  }
+
+  /** Envoy's order: the cap first, then the chance. */
+  #detected(
+    options: OutlierOptions,
+    backend: Backend,
+    cause: DetectedCause,
+    why: string,
+    nowMs: number,
+  ): void {
+    if (backend.facts.detection.state === "ejected") return;
+    this.#count(backend, COUNTER.ejectionsDetected);
+    this.counts.detected(cause);
+    if (!hasRoom(options, this.#host.census(), backend.isEligible)) {
+      this.#count(backend, COUNTER.ejectionsOverflowed);
+      this.counts.overflowed(cause);
+      this.#host.note({ type: "ejection-overflowed", backend, cause }, nowMs);
+    } else if (this.#isEnforced(options.enforcing[cause])) {
+      this.eject(backend, cause, why, undefined, nowMs);
+    }
+  }
+
+  #isEnforced(percent: number): boolean {
+    return percent >= 100 || (percent > 0 && 100 * this.#random() < percent);
   }
 
   #count(backend: Backend, counter: number): void {

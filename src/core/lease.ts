@@ -13,6 +13,8 @@ export class Lease {
   readonly takenMs: number;
   /** The thread that counts. */
   readonly writer: number;
+  /** What detection takes the status for, where the answer's own does not tell (gRPC); 0 where it does. */
+  judgedStatus = 0;
   readonly #owner: LeaseOwner;
   #isOpen = true;
 

@@ -1,45 +1,95 @@
 import type { Outcome } from "./outcome.js";
 
-/** Envoy's names; a threshold of 0 switches that detector off. */
+/** What a detector can find. Detections are counted by it. */
+export const DETECTED_CAUSES = [
+  "consecutive-5xx",
+  "consecutive-gateway-failure",
+  "consecutive-connect-failure",
+  "consecutive-local-origin-failure",
+  "success-rate",
+  "success-rate-local-origin",
+  "failure-percentage",
+  "failure-percentage-local-origin",
+] as const;
+
+/** One of the detectors. */
+export type DetectedCause = (typeof DETECTED_CAUSES)[number];
+
+/** Everything that ejects: the detectors, and `manual` for the operator. */
+export const EJECTION_CAUSES = [...DETECTED_CAUSES, "manual"] as const;
+
+/** Which detector fired, or `manual` for the operator. */
+export type EjectionCause = (typeof EJECTION_CAUSES)[number];
+
+/** Envoy's names and meanings; a threshold of 0 switches that detector off. */
 export interface OutlierOptions {
-  /** Answers of 500 and above in a row, failures of our own included. */
+  /** Answers of 500 and above in a row; failures of our own too, unless they are split off. */
   readonly consecutive5xx: number;
-  /** 502, 503, 504, connect failures and timeouts in a row. */
+  /** 502, 503, 504 in a row; connect failures and timeouts too, unless they are split off. */
   readonly consecutiveGatewayFailure: number;
   /** Connect failures in a row. */
   readonly consecutiveConnectFailure: number;
-  /** How often ejected backends that behave are forgiven one step. */
+  /** Connect failures, timeouts and resets in a row; only where they are split off. */
+  readonly consecutiveLocalOriginFailure: number;
+  /** Failures of the connection are judged apart from answers that are failures. */
+  readonly splitExternalLocalOriginErrors: boolean;
+  /** Backends with enough requests in an interval, without which success rates are not compared. */
+  readonly successRateMinimumHosts: number;
+  /** Requests in an interval that are enough to be compared. */
+  readonly successRateRequestVolume: number;
+  /** Thousandths of a standard deviation below the mean that eject. */
+  readonly successRateStdevFactor: number;
+  /** Failed percent of an interval's requests from which on a backend is ejected; 0 for never. */
+  readonly failurePercentageThreshold: number;
+  readonly failurePercentageMinimumHosts: number;
+  readonly failurePercentageRequestVolume: number;
+  /** Chance in percent that what a detector found is acted on. */
+  readonly enforcing: Readonly<Record<DetectedCause, number>>;
+  /** How often success rates are compared, and ejected backends that behave forgiven one step. */
   readonly intervalMs: number;
   /** First ejection lasts this long, the nth n times as long. */
   readonly baseEjectionTimeMs: number;
   readonly maxEjectionTimeMs: number;
+  /** Up to so much is added to each ejection, so that those ejected together do not return together. */
+  readonly maxEjectionTimeJitterMs: number;
   /** Share of the pool that may be ejected at once; one always may, the last usable one never. */
   readonly maxEjectionPercent: number;
+  /** So many that take new work stay, whatever they do; at least 1. */
+  readonly minHealthyBackends: number;
+  /** A passed active check ends an ejection. */
+  readonly successfulActiveHealthCheckUneject: boolean;
 }
 
 /** For pools without detection: nothing is detected, but the operator's ejections need durations all the same. */
-export const MANUAL_OUTLIER_OPTIONS: OutlierOptions = {
-  consecutive5xx: 0,
-  consecutiveGatewayFailure: 0,
-  consecutiveConnectFailure: 0,
+export const MANUAL_OUTLIER_OPTIONS = {
   intervalMs: 10_000,
   baseEjectionTimeMs: 30_000,
   maxEjectionTimeMs: 300_000,
-  maxEjectionPercent: 100,
-};
+} as const;
 
-/** Which detector fired, or `manual` for the operator. */
-export type EjectionCause =
-  | "consecutive-5xx"
-  | "consecutive-gateway-failure"
-  | "consecutive-connect-failure"
-  | "manual";
+/** How many attempts an interval saw, and how many of them failed. */
+export class Tally {
+  total = 0;
+  failed = 0;
+
+  clear(): void {
+    this.total = 0;
+    this.failed = 0;
+  }
+}
 
 /** What detection remembers of one backend. It is forgotten with the backend. */
 export class OutlierMonitor {
   consecutive5xx = 0;
   consecutiveGatewayFailure = 0;
   consecutiveConnectFailure = 0;
+  consecutiveLocalOriginFailure = 0;
+  /** Answers in the interval under way; failures of the connection too, unless they are split off. */
+  readonly external = new Tally();
+  /** Whether connections held in the interval under way; counts only where failures are split off. */
+  readonly local = new Tally();
+  /** Percent of the last interval that was judged; undefined when it saw too little. */
+  successRate: number | undefined;
   /** Ejections that count towards the next duration; drops by one per interval of good conduct. */
   multiplier = 0;
   cause: EjectionCause | undefined;
@@ -52,7 +102,12 @@ export class OutlierMonitor {
   clearStreaks(): void {
     this.consecutive5xx = 0;
     this.consecutiveGatewayFailure = 0;
+    this.clearLocalStreaks();
+  }
+
+  clearLocalStreaks(): void {
     this.consecutiveConnectFailure = 0;
+    this.consecutiveLocalOriginFailure = 0;
   }
 }
 
@@ -65,119 +120,103 @@ export interface PoolCensus {
   readonly eligible: number;
 }
 
-/** Outlier detection by Envoy's arithmetic over consecutive failures. Pure: it advises, the pool acts. */
-export class OutlierDetector {
-  readonly #options: () => OutlierOptions;
-
-  /** @param options read at each use, since a reload may change them */
-  constructor(options: () => OutlierOptions) {
-    this.#options = options;
-  }
-
-  get options(): OutlierOptions {
-    return this.#options();
-  }
-
-  /**
-   * Takes note of an outcome; answers the detector that has just reached its threshold, if any. A connect
-   * failure counts as 503, a timeout as 504 and any other failure of the transport as 500 (Envoy's unsplit
-   * mode). A streak that reaches its threshold starts anew, whether or not an ejection follows; where several
-   * do so at once the most particular is named.
-   */
-  record(monitor: OutlierMonitor, outcome: Outcome, status: number): EjectionCause | undefined {
-    switch (outcome) {
-      case "ignored":
-        return undefined;
-      case "success":
-        monitor.clearStreaks();
-        return undefined;
-      case "connect-failure":
-        monitor.consecutiveConnectFailure++;
-        return this.#failed(monitor, 503);
-      case "timeout":
-        monitor.consecutiveConnectFailure = 0;
-        return this.#failed(monitor, 504);
-      case "reset":
-        monitor.consecutiveConnectFailure = 0;
-        return this.#failed(monitor, 500);
-      case "server-error":
-        monitor.consecutiveConnectFailure = 0;
-        return this.#failed(monitor, status);
-    }
-  }
-
-  #failed(monitor: OutlierMonitor, status: number): EjectionCause | undefined {
-    monitor.consecutive5xx++;
-    if (status >= 502 && status <= 504) monitor.consecutiveGatewayFailure++;
-    else monitor.consecutiveGatewayFailure = 0;
-    const { options } = this;
-    let cause: EjectionCause | undefined;
-    if (reached(monitor.consecutive5xx, options.consecutive5xx)) {
-      monitor.consecutive5xx = 0;
-      cause = "consecutive-5xx";
-    }
-    if (reached(monitor.consecutiveGatewayFailure, options.consecutiveGatewayFailure)) {
-      monitor.consecutiveGatewayFailure = 0;
-      cause = "consecutive-gateway-failure";
-    }
-    if (reached(monitor.consecutiveConnectFailure, options.consecutiveConnectFailure)) {
+/**
+ * Request path. Takes note of how an attempt ended; answers the detector that has just reached its threshold,
+ * if any. Unless they are split off a connect failure counts as 503, a timeout as 504 and any other failure of
+ * the transport as 500. A streak that reaches its threshold starts anew, whether or not an ejection follows;
+ * where several do so at once the most particular is named.
+ *
+ * Split off, failures of the connection leave the streaks of answers alone, and any answer ends theirs.
+ *
+ * @param status the answer's, as HTTP has it
+ */
+export function recordOutcome(
+  options: OutlierOptions,
+  monitor: OutlierMonitor,
+  outcome: Outcome,
+  status: number,
+): DetectedCause | undefined {
+  switch (outcome) {
+    case "ignored":
+      return undefined;
+    case "success":
+      monitor.clearStreaks();
+      monitor.external.total++;
+      monitor.local.total++;
+      return undefined;
+    case "connect-failure":
+      monitor.consecutiveConnectFailure++;
+      return connectionFailed(options, monitor, 503);
+    case "timeout":
       monitor.consecutiveConnectFailure = 0;
-      cause = "consecutive-connect-failure";
+      return connectionFailed(options, monitor, 504);
+    case "reset":
+      monitor.consecutiveConnectFailure = 0;
+      return connectionFailed(options, monitor, 500);
+    case "server-error":
+      monitor.clearLocalStreaks();
+      monitor.local.total++;
+      return answerFailed(options, monitor, status);
+  }
+}
+
+function connectionFailed(
+  options: OutlierOptions,
+  monitor: OutlierMonitor,
+  status: number,
+): DetectedCause | undefined {
+  let cause: DetectedCause | undefined;
+  if (options.splitExternalLocalOriginErrors) {
+    monitor.local.total++;
+    monitor.local.failed++;
+    monitor.consecutiveLocalOriginFailure++;
+    if (reached(monitor.consecutiveLocalOriginFailure, options.consecutiveLocalOriginFailure)) {
+      monitor.consecutiveLocalOriginFailure = 0;
+      cause = "consecutive-local-origin-failure";
     }
-    return cause;
+  } else {
+    cause = answerFailed(options, monitor, status);
   }
+  if (reached(monitor.consecutiveConnectFailure, options.consecutiveConnectFailure)) {
+    monitor.consecutiveConnectFailure = 0;
+    cause = "consecutive-connect-failure";
+  }
+  return cause;
+}
 
-  /**
-   * Whether the cap leaves room for one more: the share counts the one about to go, one may always go where
-   * none is ejected (Envoy's `always_eject_one_host`), and at least one must stay that takes new work.
-   */
-  hasRoom(census: PoolCensus, isEligible: boolean): boolean {
-    if (isEligible && census.eligible <= 1) return false;
-    if (census.ejected === 0) return true;
-    return (100 * (census.ejected + 1)) / census.present <= this.options.maxEjectionPercent;
+function answerFailed(
+  options: OutlierOptions,
+  monitor: OutlierMonitor,
+  status: number,
+): DetectedCause | undefined {
+  monitor.external.total++;
+  monitor.external.failed++;
+  monitor.consecutive5xx++;
+  if (status >= 502 && status <= 504) monitor.consecutiveGatewayFailure++;
+  else monitor.consecutiveGatewayFailure = 0;
+  let cause: DetectedCause | undefined;
+  if (reached(monitor.consecutive5xx, options.consecutive5xx)) {
+    monitor.consecutive5xx = 0;
+    cause = "consecutive-5xx";
   }
-
-  /** Ejects; answers when it ends: base times the number of ejections, up to the ceiling. */
-  eject(monitor: OutlierMonitor, cause: EjectionCause, nowMs: number, durationMs?: number): number {
-    const { baseEjectionTimeMs, maxEjectionTimeMs } = this.options;
-    // Envoy's bound: one step past the ceiling, so that a backend ejected at the ceiling needs one more to be forgiven.
-    if (
-      durationMs === undefined &&
-      monitor.multiplier * baseEjectionTimeMs < maxEjectionTimeMs + baseEjectionTimeMs
-    ) {
-      monitor.multiplier++;
-    }
-    const duration = durationMs ?? Math.min(baseEjectionTimeMs * monitor.multiplier, maxEjectionTimeMs);
-    monitor.cause = cause;
-    monitor.ejectedAtMs = nowMs;
-    monitor.ejectedUntilMs = nowMs + duration;
-    return monitor.ejectedUntilMs;
+  if (reached(monitor.consecutiveGatewayFailure, options.consecutiveGatewayFailure)) {
+    monitor.consecutiveGatewayFailure = 0;
+    cause = "consecutive-gateway-failure";
   }
-
-  /** Ends an ejection; streaks start anew. */
-  unEject(monitor: OutlierMonitor, nowMs: number): void {
-    monitor.cause = undefined;
-    monitor.ejectedAtMs = undefined;
-    monitor.ejectedUntilMs = undefined;
-    monitor.returnedAtMs = nowMs;
-    monitor.clearStreaks();
-  }
-
-  /** When one step of the multiplier will be forgiven; infinite when there is none, or while ejected. */
-  forgivenAtMs(monitor: OutlierMonitor): number {
-    if (monitor.multiplier === 0 || monitor.ejectedUntilMs !== undefined) return Number.POSITIVE_INFINITY;
-    return (monitor.returnedAtMs ?? 0) + this.options.intervalMs;
-  }
-
-  /** One step is forgiven per interval in service, however late this is called. */
-  forgive(monitor: OutlierMonitor, nowMs: number): void {
-    for (let at = this.forgivenAtMs(monitor); at <= nowMs; at = this.forgivenAtMs(monitor)) {
-      monitor.multiplier--;
-      monitor.returnedAtMs = at;
-    }
-  }
+  return cause;
 }
 
 function reached(streak: number, threshold: number): boolean {
   return threshold > 0 && streak >= threshold;
+}
+
+/**
+ * Whether there is room for one more: the share counts the one about to go, one may always go where none is
+ * ejected (Envoy's `always_eject_one_host`; without it the usual 10% eject nobody below ten backends), and
+ * enough must stay that take new work.
+ */
+export function hasRoom(options: OutlierOptions, census: PoolCensus, isEligible: boolean): boolean {
+  if (isEligible && census.eligible <= Math.max(options.minHealthyBackends, 1)) return false;
+  if (census.ejected === 0) return true;
+  return (100 * (census.ejected + 1)) / census.present <= options.maxEjectionPercent;
 }

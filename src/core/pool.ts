@@ -10,6 +10,7 @@ import {
 } from "./backend.js";
 import type { Balancer } from "./balancer.js";
 import { Detection } from "./detection.js";
+import type { EjectionCounts } from "./ejection-counts.js";
 import { type Endpoint, isSameEndpoint, rowIdOf, type Snapshot } from "./endpoint.js";
 import type { PoolEvent, PoolListener } from "./events.js";
 import { Lease, type LeaseOwner } from "./lease.js";
@@ -37,6 +38,8 @@ export interface PoolOptions {
   /** How long a backend that left discovery may finish its open work. */
   readonly drainDeadlineMs: number;
   /** Told of what must never happen; tests throw here. */
+  /** From 0 to below 1: the chance of detection's enforcing percentages and jitter. */
+  readonly random: () => number;
   readonly onInvariantBroken: (what: string) => void;
   readonly scoreboard?: Scoreboard;
 }
@@ -159,6 +162,11 @@ export class Pool implements LeaseOwner {
     return { present, ejected, eligible: this.#eligibleCount };
   }
 
+  /** What the detectors found since the start, by cause. */
+  get ejectionCounts(): EjectionCounts {
+    return this.#detection.counts;
+  }
+
   overridesOf(key: string): KeyOverrides {
     return this.#overrides.of(key);
   }
@@ -249,7 +257,13 @@ export class Pool implements LeaseOwner {
       backend.row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
     }
     if (backend.isFiled) this.#balancer.released(backend);
-    if (!backend.isGone) this.#detection.settled(backend, outcome, status, nowMs);
+    if (!backend.isGone)
+      this.#detection.settled(
+        backend,
+        outcome,
+        lease.judgedStatus === 0 ? status : lease.judgedStatus,
+        nowMs,
+      );
     if (backend.isGone && backend.inFlight === 0) this.#remove(backend, nowMs);
     this.#finish(nowMs);
   }
@@ -314,6 +328,13 @@ export class Pool implements LeaseOwner {
     if (backend.facts.check.state !== "down" && state === "down")
       backend.row.add(COUNTER.timesDown, WRITER, 1);
     this.#state(backend, "check", state, why, undefined, nowMs);
+    this.#finish(nowMs);
+  }
+
+  /** An active check passed, and its verdict is up. */
+  checkPassed(backend: Backend, nowMs: number): void {
+    if (!this.#holds(backend)) return;
+    this.#detection.checkPassed(backend, nowMs);
     this.#finish(nowMs);
   }
 
@@ -557,7 +578,7 @@ export class Pool implements LeaseOwner {
       note: (event: PoolEvent, nowMs: number) => this.#announcer.note(event, nowMs),
       dueMoved: () => this.#moveDue(),
     };
-    return new Detection(host, WRITER);
+    return new Detection(host, WRITER, () => this.options.random());
   }
 
   #take(backend: Backend, nowMs: number): Lease {

@@ -16,6 +16,7 @@ import type { Backend as BackendType } from "../../src/core/backend.js";
 import type { Balancer } from "../../src/core/balancer.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import type { Lease } from "../../src/core/lease.js";
+import { OUTLIER } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
 
 const RUNS = 7;
@@ -117,18 +118,11 @@ function poolRun(balancer: Balancer, size: number): Run {
   const pool = new Pool({
     name: "bench",
     balancer,
-    outlier: {
-      consecutive5xx: 5,
-      consecutiveGatewayFailure: 0,
-      consecutiveConnectFailure: 5,
-      intervalMs: 10_000,
-      baseEjectionTimeMs: 30_000,
-      maxEjectionTimeMs: 300_000,
-      maxEjectionPercent: 50,
-    },
+    outlier: OUTLIER,
     maxInFlightPerBackend: 100,
     maxQueue: 1000,
     drainDeadlineMs: 30_000,
+    random: () => 0,
     onInvariantBroken: (what) => {
       throw new Error(what);
     },

@@ -75,6 +75,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
     maxQueue: options.maxQueue ?? 10,
     drainDeadlineMs: 30_000,
+    random: () => 0,
     // Kept as well as thrown: a throw inside a socket's callback may be caught on its way.
     onInvariantBroken: (what) => {
       broken.push(what);

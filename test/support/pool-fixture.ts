@@ -52,15 +52,36 @@ export function giveBackTo(balancer: Balancer, backend: Backend): void {
   balancer.released(backend);
 }
 
-/** Detection that fires after three failures in a row. */
+/** Detection that fires after three failures in a row, and compares nobody. */
 export const OUTLIER: OutlierOptions = {
   consecutive5xx: 3,
   consecutiveGatewayFailure: 0,
   consecutiveConnectFailure: 0,
+  consecutiveLocalOriginFailure: 0,
+  splitExternalLocalOriginErrors: false,
+  successRateMinimumHosts: Number.POSITIVE_INFINITY,
+  successRateRequestVolume: 100,
+  successRateStdevFactor: 1_900,
+  failurePercentageThreshold: 0,
+  failurePercentageMinimumHosts: 2,
+  failurePercentageRequestVolume: 50,
+  enforcing: {
+    "consecutive-5xx": 100,
+    "consecutive-gateway-failure": 100,
+    "consecutive-connect-failure": 100,
+    "consecutive-local-origin-failure": 100,
+    "success-rate": 100,
+    "success-rate-local-origin": 100,
+    "failure-percentage": 100,
+    "failure-percentage-local-origin": 100,
+  },
   intervalMs: 1_000,
   baseEjectionTimeMs: 5_000,
   maxEjectionTimeMs: 20_000,
+  maxEjectionTimeJitterMs: 0,
   maxEjectionPercent: 50,
+  minHealthyBackends: 1,
+  successfulActiveHealthCheckUneject: true,
 };
 
 /** A pool that throws when an invariant breaks; leastconn without detection but for what is given. */
@@ -72,6 +93,7 @@ export function newPool(changes: Partial<PoolOptions> = {}): Pool {
     maxInFlightPerBackend: 0,
     maxQueue: 10,
     drainDeadlineMs: 30_000,
+    random: () => 0,
     onInvariantBroken: (what) => {
       throw new Error(what);
     },

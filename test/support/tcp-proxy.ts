@@ -95,6 +95,7 @@ export class TcpProxy {
       maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
       maxQueue: options.maxQueue ?? 10,
       drainDeadlineMs: 30_000,
+      random: () => 0,
       onInvariantBroken: (what) => {
         throw new Error(what);
       },

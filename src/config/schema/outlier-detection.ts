@@ -1,35 +1,71 @@
 import { z } from "zod";
 import { accept, refuse } from "../parsed.js";
-import { duration, integer, isAbove, isAnyMap, isOff, isOn, scalar, strictMap } from "./field.js";
+import { duration, flag, integer, isAbove, isAnyMap, isOff, isOn, scalar, strictMap } from "./field.js";
 
 const DEFAULT_MAX_EJECTION_MS = 300_000;
 
+const count = (doc: string) => integer(doc, { min: 0, max: 1_000_000 });
+const percent = (doc: string) => integer(doc, { min: 0, max: 100 });
+const chance = (of: string) => percent(`Chance in percent that ${of} ejects; at 0 it is only counted.`);
+
 const outlierDetectionMap = strictMap({
-  consecutive5xx: integer("Server errors in a row that eject; 0 for never.", {
-    min: 0,
-    max: 1_000_000,
-  }).prefault(5),
-  consecutiveGatewayFailure: integer("502, 503 and 504 in a row that eject; 0 for never.", {
-    min: 0,
-    max: 1_000_000,
-  }).prefault(0),
-  consecutiveConnectFailure: integer("Failed connects in a row that eject; 0 for never.", {
-    min: 0,
-    max: 1_000_000,
-  }).prefault(5),
-  interval: duration("Time between two sweeps, which bring ejected backends back.", { min: "10ms" }).prefault(
-    "10s",
+  consecutive5xx: count("Server errors in a row that eject; 0 for never.").prefault(5),
+  enforcingConsecutive5xx: chance("a row of server errors").prefault(100),
+  consecutiveGatewayFailure: count("502, 503 and 504 in a row that eject; 0 for never.").prefault(0),
+  enforcingConsecutiveGatewayFailure: chance("a row of 502, 503 and 504").prefault(100),
+  consecutiveConnectFailure: count("Failed connects in a row that eject; 0 for never.").prefault(5),
+  enforcingConsecutiveConnectFailure: chance("a row of failed connects").prefault(100),
+  splitExternalLocalOriginErrors: flag(
+    "Whether failed connects, timeouts and resets are judged apart from answers; otherwise they count as 503, 504 and 500.",
+  ).prefault(false),
+  consecutiveLocalOriginFailure: count(
+    "Failed connects, timeouts and resets in a row that eject, where they are judged apart; 0 for never.",
+  ).prefault(5),
+  enforcingConsecutiveLocalOriginFailure: chance(
+    "a row of failed connects, timeouts and resets, judged apart,",
+  ).prefault(100),
+  successRateMinimumHosts: count("Backends with enough requests that are needed to compare them.").prefault(
+    5,
   ),
+  successRateRequestVolume: count(
+    "Requests per interval that are enough for a backend to be compared.",
+  ).prefault(100),
+  successRateStdevFactor: count(
+    "Ejects below the mean success rate less so many thousandths of the standard deviation.",
+  ).prefault(1_900),
+  enforcingSuccessRate: chance("a success rate").prefault(100),
+  enforcingLocalOriginSuccessRate: chance("a success rate of connections, judged apart,").prefault(100),
+  failurePercentageThreshold: percent(
+    "Percent of an interval's requests that failed from which on a backend is ejected; 0 for never.",
+  ).prefault(85),
+  failurePercentageMinimumHosts: count(
+    "Backends with enough requests that are needed for the failure percentage to count.",
+  ).prefault(2),
+  failurePercentageRequestVolume: count(
+    "Requests per interval that are enough for the failure percentage of a backend.",
+  ).prefault(50),
+  enforcingFailurePercentage: chance("a failure percentage").prefault(100),
+  enforcingFailurePercentageLocalOrigin: chance(
+    "a failure percentage of connections, judged apart,",
+  ).prefault(100),
+  interval: duration("How often success rates are compared, and good conduct forgiven one ejection.", {
+    min: "10ms",
+  }).prefault("10s"),
   baseEjectionTime: duration("How long the first ejection lasts; the next ones are longer.", {
     min: "1ms",
   }).prefault("30s"),
   maxEjectionTime: duration("Longest ejection; 300s by default, or baseEjectionTime where that is longer.", {
     min: "1ms",
   }).optional(),
-  maxEjectionPercent: integer("Most of the pool that may be ejected at once; one always may.", {
-    min: 0,
-    max: 100,
-  }).prefault(50),
+  maxEjectionTimeJitter: duration(
+    "Up to so much is added to each ejection, so that those ejected together do not return together.",
+  ).prefault("0s"),
+  maxEjectionPercent: percent("Most of the pool that may be ejected at once; one always may.").prefault(50),
+  minHealthyBackends: integer("So many backends that take new work stay, whatever they do.", {
+    min: 1,
+    max: 1_000_000,
+  }).prefault(1),
+  successfulActiveHealthCheckUneject: flag("Whether a passed active check ends an ejection.").prefault(true),
 })
   .refine(({ baseEjectionTime, maxEjectionTime }) => !isAbove(baseEjectionTime, maxEjectionTime), {
     path: ["maxEjectionTime"],

@@ -46,6 +46,7 @@ export function poolOf(name: string, change: Partial<PoolOptions> = {}): Pool {
     maxInFlightPerBackend: 0,
     maxQueue: 10,
     drainDeadlineMs: 30_000,
+    random: () => 0,
     onInvariantBroken: (what) => {
       throw new Error(what);
     },

@@ -130,10 +130,31 @@ describe("a minimal file", () => {
             consecutive5xx: 5,
             consecutiveGatewayFailure: 0,
             consecutiveConnectFailure: 5,
+            splitExternalLocalOriginErrors: false,
+            consecutiveLocalOriginFailure: 5,
+            successRateMinimumHosts: 5,
+            successRateRequestVolume: 100,
+            successRateStdevFactor: 1_900,
+            failurePercentageThreshold: 85,
+            failurePercentageMinimumHosts: 2,
+            failurePercentageRequestVolume: 50,
+            enforcing: {
+              "consecutive-5xx": 100,
+              "consecutive-gateway-failure": 100,
+              "consecutive-connect-failure": 100,
+              "consecutive-local-origin-failure": 100,
+              "success-rate": 100,
+              "success-rate-local-origin": 100,
+              "failure-percentage": 100,
+              "failure-percentage-local-origin": 100,
+            },
             intervalMs: 10_000,
             baseEjectionTimeMs: 30_000,
             maxEjectionTimeMs: 300_000,
+            maxEjectionTimeJitterMs: 0,
             maxEjectionPercent: 50,
+            minHealthyBackends: 1,
+            successfulActiveHealthCheckUneject: true,
           },
           limits: { maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
           drainDeadlineMs: 30_000,
@@ -223,6 +244,20 @@ pools: [{ name: web, discovery: { type: static, endpoints: ["a:1"] }, ${text} }]
       "{ healthCheck: { type: http, path: /x } }",
     )?.healthCheck;
     expect(healthCheck).toMatchObject({ type: "http", path: "/x", fall: 9 });
+  });
+
+  it.each([
+    ["enforcingConsecutive5xx", "consecutive-5xx"],
+    ["enforcingConsecutiveGatewayFailure", "consecutive-gateway-failure"],
+    ["enforcingConsecutiveConnectFailure", "consecutive-connect-failure"],
+    ["enforcingConsecutiveLocalOriginFailure", "consecutive-local-origin-failure"],
+    ["enforcingSuccessRate", "success-rate"],
+    ["enforcingLocalOriginSuccessRate", "success-rate-local-origin"],
+    ["enforcingFailurePercentage", "failure-percentage"],
+    ["enforcingFailurePercentageLocalOrigin", "failure-percentage-local-origin"],
+  ] as const)("takes %s for the chance of %s", (key, cause) => {
+    const enforcing = pool(`outlierDetection: { ${key}: 7 }`)?.outlierDetection?.enforcing;
+    expect(Object.entries(enforcing ?? {}).filter(([, percent]) => percent === 7)).toEqual([[cause, 7]]);
   });
 
   it("takes the defaults' thresholds when it only says on", () => {

@@ -491,13 +491,21 @@ export interface DetectionFact {
   until?:
     | Timestamp
     | undefined;
-  /** `consecutive-5xx`, `consecutive-gateway-failure`, `consecutive-connect-failure` or `manual`. */
+  /**
+   * `consecutive-5xx`, `consecutive-gateway-failure`, `consecutive-connect-failure`,
+   * `consecutive-local-origin-failure`, `success-rate`, `success-rate-local-origin`, `failure-percentage`,
+   * `failure-percentage-local-origin` or `manual`.
+   */
   cause: string;
   /** The next ejection lasts one more than this many times the base time. */
   multiplier: number;
   consecutive5xx: number;
   consecutiveGatewayFailure: number;
   consecutiveConnectFailure: number;
+  /** Connect failures, timeouts and resets in a row; counted where they are judged apart. */
+  consecutiveLocalOriginFailure: number;
+  /** Percent of the last interval; absent when it saw too few requests to be compared. */
+  successRate?: number | undefined;
 }
 
 /** The weight in force and its layers. */
@@ -745,6 +753,17 @@ export interface PoolStats {
   eligible: number;
   ejected: number;
   members: BackendStats[];
+  /** What the detectors found since the start of the process, by cause; causes that found nothing are left out. */
+  ejections: EjectionCount[];
+}
+
+/** What became of what one detector found. */
+export interface EjectionCount {
+  cause: string;
+  detected: number;
+  enforced: number;
+  /** Detected, but the cap left no room. */
+  overflowed: number;
 }
 
 export interface BackendStats {
@@ -2953,6 +2972,8 @@ function createBaseDetectionFact(): DetectionFact {
     consecutive5xx: 0,
     consecutiveGatewayFailure: 0,
     consecutiveConnectFailure: 0,
+    consecutiveLocalOriginFailure: 0,
+    successRate: undefined,
   };
 }
 
@@ -2984,6 +3005,12 @@ export const DetectionFact: MessageFns<DetectionFact> = {
     }
     if (message.consecutiveConnectFailure !== 0) {
       writer.uint32(72).uint32(message.consecutiveConnectFailure);
+    }
+    if (message.consecutiveLocalOriginFailure !== 0) {
+      writer.uint32(80).uint32(message.consecutiveLocalOriginFailure);
+    }
+    if (message.successRate !== undefined) {
+      writer.uint32(89).double(message.successRate);
     }
     return writer;
   },
@@ -3073,6 +3100,22 @@ export const DetectionFact: MessageFns<DetectionFact> = {
             message.consecutiveConnectFailure = reader.uint32();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.consecutiveLocalOriginFailure = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.successRate = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3103,6 +3146,8 @@ export const DetectionFact: MessageFns<DetectionFact> = {
     message.consecutive5xx = object.consecutive5xx ?? 0;
     message.consecutiveGatewayFailure = object.consecutiveGatewayFailure ?? 0;
     message.consecutiveConnectFailure = object.consecutiveConnectFailure ?? 0;
+    message.consecutiveLocalOriginFailure = object.consecutiveLocalOriginFailure ?? 0;
+    message.successRate = object.successRate ?? undefined;
     return message;
   },
 };
@@ -5109,6 +5154,7 @@ function createBasePoolStats(): PoolStats {
     eligible: 0,
     ejected: 0,
     members: [],
+    ejections: [],
   };
 }
 
@@ -5143,6 +5189,9 @@ export const PoolStats: MessageFns<PoolStats> = {
     }
     for (const v of message.members) {
       BackendStats.encode(v!, writer.uint32(82).fork()).join();
+    }
+    for (const v of message.ejections) {
+      EjectionCount.encode(v!, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -5240,6 +5289,14 @@ export const PoolStats: MessageFns<PoolStats> = {
             message.members.push(BackendStats.decode(reader, reader.uint32()));
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.ejections.push(EjectionCount.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5271,6 +5328,98 @@ export const PoolStats: MessageFns<PoolStats> = {
     message.eligible = object.eligible ?? 0;
     message.ejected = object.ejected ?? 0;
     message.members = object.members?.map((e) => BackendStats.fromPartial(e)) || [];
+    message.ejections = object.ejections?.map((e) => EjectionCount.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEjectionCount(): EjectionCount {
+  return { cause: "", detected: 0, enforced: 0, overflowed: 0 };
+}
+
+export const EjectionCount: MessageFns<EjectionCount> = {
+  encode(message: EjectionCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cause !== "") {
+      writer.uint32(10).string(message.cause);
+    }
+    if (message.detected !== 0) {
+      writer.uint32(17).double(message.detected);
+    }
+    if (message.enforced !== 0) {
+      writer.uint32(25).double(message.enforced);
+    }
+    if (message.overflowed !== 0) {
+      writer.uint32(33).double(message.overflowed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EjectionCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEjectionCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.detected = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.enforced = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.overflowed = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<EjectionCount>, I>>(base?: I): EjectionCount {
+    return EjectionCount.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EjectionCount>, I>>(object: I): EjectionCount {
+    const message = createBaseEjectionCount();
+    message.cause = object.cause ?? "";
+    message.detected = object.detected ?? 0;
+    message.enforced = object.enforced ?? 0;
+    message.overflowed = object.overflowed ?? 0;
     return message;
   },
 };
