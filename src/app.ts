@@ -106,6 +106,7 @@ export class App {
       log: this.#log,
       onInvariantBroken: (what) => this.#invariantBroken(what),
       overrides: this.#overrides,
+      stateDir: config.stateDir,
       onPool: (pool) => this.#journal.follow(pool),
     });
     this.#registration = this.#makeRegistration();
@@ -235,7 +236,8 @@ export class App {
     this.#listeners?.destroyAll();
     this.#upstreams.stop();
     await this.#admin.close();
-    await firstOf(this.#overrides.flush(), LAST_WORDS_MS, this.#clock);
+    const kept = Promise.all([this.#overrides.flush(), this.#upstreams.flush()]);
+    await firstOf(kept, LAST_WORDS_MS, this.#clock);
     this.#log.info({}, "stopped");
     await this.#accessLog?.close(LAST_WORDS_MS);
     await this.#stdout.close(LAST_WORDS_MS);

@@ -1,10 +1,12 @@
 import type { ConsulConfig, PoolConfig } from "./config/model.js";
 import { DampedSource } from "./control/damped-source.js";
 import { GuardedSource } from "./control/guarded-source.js";
+import type { ListStore } from "./control/list-store.js";
 import { MergedSource } from "./control/merged-source.js";
 import { PoolKeeper } from "./control/pool-keeper.js";
 import { logPoolEvents } from "./control/pool-log.js";
 import { Prober } from "./control/prober.js";
+import type { SavedList } from "./control/saved-list.js";
 import type { PoolSource, SourceDeps } from "./control/source.js";
 import type { Balancer } from "./core/balancer.js";
 import { Pool, type PoolOptions } from "./core/pool.js";
@@ -18,6 +20,8 @@ import type { UpstreamRules, UpstreamService } from "./proxy/upstream-service.js
 export interface UpstreamParts {
   readonly consul: ConsulConfig;
   readonly deps: SourceDeps;
+  /** Where last good lists are kept; undefined for nowhere. */
+  readonly lists: ListStore | undefined;
   /** Of this pool. */
   readonly log: Log;
   readonly onInvariantBroken: (what: string) => void;
@@ -133,18 +137,19 @@ function buildProber(config: PoolConfig, pool: Pool, parts: UpstreamParts): Prob
   return healthCheck && new Prober(pool, createProbe(healthCheck, clock), healthCheck, clock, random);
 }
 
-function sourceConfig({ discovery, suspicion, flapDamping }: PoolConfig): object {
-  return { discovery, suspicion, flapDamping };
+function sourceConfig({ discovery, suspicion, flapDamping, savedList }: PoolConfig): object {
+  return { discovery, suspicion, flapDamping, savedList };
 }
 
 function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): PoolSource {
   const { deps, log } = parts;
   const guarded = config.discovery.map(
-    (discovery) =>
+    (discovery, index) =>
       new GuardedSource({
         source: createSource(discovery, parts.consul, deps),
         pool,
         rules: config.suspicion,
+        saved: openSavedList(config, index, parts),
         clock: deps.clock,
         log,
       }),
@@ -154,6 +159,16 @@ function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): Pool
   return rules === undefined
     ? merged
     : new DampedSource({ source: merged, pool, rules, clock: deps.clock, log });
+}
+
+function openSavedList(config: PoolConfig, index: number, parts: UpstreamParts): SavedList | undefined {
+  const { savedList } = config;
+  if (savedList === undefined || parts.lists === undefined) return undefined;
+  const discovery = config.discovery[index];
+  const { address, datacenter, namespace, partition } = parts.consul;
+  const consul = discovery?.type === "consul" ? { address, datacenter, namespace, partition } : undefined;
+  const origin = JSON.stringify({ discovery, consul });
+  return parts.lists.open({ pool: config.name, source: index, origin }, savedList.maxAgeMs, parts.log);
 }
 
 /** Two parts of a configuration that say the same; configurations are plain data. */

@@ -1,4 +1,5 @@
 import type { ConsulConfig, PoolConfig } from "./config/model.js";
+import { ListStore } from "./control/list-store.js";
 import type { OverrideStore } from "./control/override-store.js";
 import type { SourceDeps } from "./control/source.js";
 import type { Backend } from "./core/backend.js";
@@ -17,6 +18,8 @@ export interface UpstreamsOptions {
   readonly onInvariantBroken: (what: string) => void;
   /** Keeps what operators say; undefined where nothing is kept. */
   readonly overrides: OverrideStore | undefined;
+  /** Where last good lists are kept; undefined for nowhere. */
+  readonly stateDir: string | undefined;
   /** Hears of each new pool before anything happens in it. Answers what to do when the pool is no more. */
   readonly onPool: (pool: Pool) => () => void;
 }
@@ -31,10 +34,13 @@ export class Upstreams {
   readonly #pools = new Map<string, Pool>();
   readonly #farewells = new Map<Upstream, () => void>();
   readonly #retired = new Set<Upstream>();
+  readonly #lists: ListStore | undefined;
   #isStopped = false;
 
   constructor(options: UpstreamsOptions) {
+    const { stateDir, clock } = options;
     this.#options = options;
+    this.#lists = stateDir === undefined ? undefined : new ListStore(stateDir, clock);
   }
 
   /** By name, those that are configured now. */
@@ -103,6 +109,11 @@ export class Upstreams {
     this.#retired.clear();
   }
 
+  /** After `stop`: resolves when the last good lists are on disk, or could not be written. */
+  async flush(): Promise<void> {
+    await this.#lists?.flush();
+  }
+
   #awaitEnd(upstream: Upstream): void {
     this.#options.clock.after(RETIRED_LOOK_MS, () => {
       if (this.#isStopped) return;
@@ -119,6 +130,12 @@ export class Upstreams {
 
   #parts(config: PoolConfig, consul: ConsulConfig): UpstreamParts {
     const { deps, log, onInvariantBroken } = this.#options;
-    return { consul, deps, log: log.child("pool", { pool: config.name }), onInvariantBroken };
+    return {
+      consul,
+      deps,
+      lists: this.#lists,
+      log: log.child("pool", { pool: config.name }),
+      onInvariantBroken,
+    };
   }
 }

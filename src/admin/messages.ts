@@ -175,6 +175,7 @@ export class Messages {
       endpoints: status.endpoints,
       held: status.held,
       suspicions: status.suspicions,
+      saved: status.isSaved,
       details: { ...status.details },
     };
   }

@@ -119,6 +119,11 @@ const SOURCE_FAMILIES: readonly Family<SourceAge>[] = [
     ({ source }) => Number(source.state === "suspect"),
   ),
   gauge(
+    "pilotfish_discovery_saved",
+    "1 while the list in force is a saved one, since the source has none yet.",
+    ({ source }) => Number(source.isSaved),
+  ),
+  gauge(
     "pilotfish_discovery_held_endpoints",
     "Endpoints kept in force though the last answer lacks them.",
     ({ source }) => source.held,

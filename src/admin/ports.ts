@@ -111,6 +111,8 @@ export interface DiscoveryStatus {
   readonly held: number;
   /** Answers that were held, since the start. */
   readonly suspicions: number;
+  /** The list in force was saved by a former process; the source has none yet. */
+  readonly isSaved: boolean;
   readonly details: Readonly<Record<string, string>>;
 }
 

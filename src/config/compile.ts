@@ -185,6 +185,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     discovery: compileDiscovery(pool.discovery),
     suspicion: compileSuspicion(pool.suspicion),
     flapDamping: compileFlapDamping(pool.flapDamping),
+    savedList: pool.savedList && { maxAgeMs: pool.savedList.maxAge },
     balance: pool.balance,
     timeouts: {
       connectMs: pool.timeouts.connect,

@@ -21,3 +21,9 @@ export interface FlapDampingConfig {
   readonly maxSuppressMs: number;
   readonly maxSuppressedPercent: number;
 }
+
+/** The last good list on disk, where there is a folder for state. */
+export interface SavedListConfig {
+  /** An older list is not used. */
+  readonly maxAgeMs: number;
+}

@@ -1,7 +1,7 @@
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
 import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.js";
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
-import type { FlapDampingConfig, SuspicionConfig } from "./list-model.js";
+import type { FlapDampingConfig, SavedListConfig, SuspicionConfig } from "./list-model.js";
 
 /**
  * The configuration as the rest of the program sees it: every default filled in, every duration in
@@ -231,6 +231,8 @@ export interface PoolConfig {
   readonly discovery: readonly DiscoveryConfig[];
   /** Undefined when every answer is believed. */
   readonly suspicion: SuspicionConfig | undefined;
+  /** Undefined when it is not kept. */
+  readonly savedList: SavedListConfig | undefined;
   /** Undefined when instances may come and go as they like. */
   readonly flapDamping: FlapDampingConfig | undefined;
   readonly balance: BalanceConfig;

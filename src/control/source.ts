@@ -61,6 +61,8 @@ export interface GuardedStatus extends SourceStatus {
   readonly held: number;
   /** Answers that were held, since the start. */
   readonly suspicions: number;
+  /** Whether the list in force is that of a former process, since the source has none yet. */
+  readonly isSaved: boolean;
 }
 
 /** All sources of one pool as its keeper sees them: one list, several states. */

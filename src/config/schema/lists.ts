@@ -54,3 +54,10 @@ export const flapDampingSchema = switchable(
       when: isAnyMap,
     }),
 );
+
+/** `savedList`: the last good list on disk. Undefined when off. */
+export const savedListSchema = switchable(
+  strictMap({
+    maxAge: duration("A list last known to be true longer ago is not used.", { min: "1s" }).prefault("24h"),
+  }),
+);

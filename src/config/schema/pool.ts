@@ -2,7 +2,7 @@ import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
 import { choice, duration, flag, integer, strictMap } from "./field.js";
 import { healthCheckSchema } from "./health-check.js";
-import { flapDampingSchema, suspicionSchema } from "./lists.js";
+import { flapDampingSchema, savedListSchema, suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
 import { nameField } from "./route.js";
 import { slowStartSchema } from "./slow-start.js";
@@ -16,6 +16,9 @@ const shared = {
   balance: balanceSchema
     .prefault("leastconn")
     .describe("leastconn, roundrobin or random, or { algorithm, ... } with its options."),
+  savedList: savedListSchema
+    .prefault("on")
+    .describe("With stateDir, the last good list is kept for a start without discovery, or off."),
   flapDamping: flapDampingSchema
     .prefault("on")
     .describe("Instances that leave and rejoin again and again take no work for a while, or off."),

@@ -119,6 +119,7 @@ export class Scene implements AdminPorts {
         endpoints: 3,
         held: 0,
         suspicions: 1,
+        isSaved: false,
         details: { index: "17" },
       },
     ];

@@ -114,6 +114,7 @@ describe("a minimal file", () => {
             maxSuppressMs: 300_000,
             maxSuppressedPercent: 50,
           },
+          savedList: { maxAgeMs: 86_400_000 },
           balance: { algorithm: "leastconn", idle: "weighted" },
           timeouts: {
             connectMs: 5_000,

@@ -214,6 +214,8 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "discovery", "partition"], "", "the name of a partition"],
   [[...P, "discovery", "filter"], "", "a filter expression"],
   [[...P, "discovery", "resolve"], "some", "expected all or one"],
+  [[...P, "savedList"], "maybe", "expected on, off or a map"],
+  [[...P, "savedList", "maxAge"], "10ms", "expected at least 1s"],
   [[...P, "flapDamping"], "maybe", "expected on, off or a map"],
   [[...P, "flapDamping", "halfLife"], "10ms", "expected at least 1s"],
   [[...P, "flapDamping", "suppress"], 0, "from 1 to 1000000"],

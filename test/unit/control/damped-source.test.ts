@@ -21,7 +21,7 @@ function setUp(rules: Partial<DampingRules> = {}) {
   const pool = newPool();
   const log = new RecordingLog();
   const source = new SpokenSource();
-  const guarded = new GuardedSource({ source, pool, rules: undefined, clock, log });
+  const guarded = new GuardedSource({ source, pool, rules: undefined, saved: undefined, clock, log });
   const merged = new MergedSource([guarded], clock, log);
   const damped = new DampedSource({ source: merged, pool, rules: { ...RULES, ...rules }, clock, log });
   damped.start({

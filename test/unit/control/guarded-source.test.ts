@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { GuardedSource, type GuardRules } from "../../../src/control/guarded-source.js";
+import { SavedList } from "../../../src/control/saved-list.js";
 import type { SourceSink } from "../../../src/control/source.js";
 import type { Endpoint, Snapshot } from "../../../src/core/endpoint.js";
 import type { Pool } from "../../../src/core/pool.js";
+import type { KeptState } from "../../../src/platform/state-file.js";
 import { apply, backendNamed, endpoint, mustAcquire, newPool } from "../../support/pool-fixture.js";
 import { RecordingLog } from "./sources/consul-config.js";
 import { ManualClock } from "./sources/manual-clock.js";
@@ -10,13 +12,14 @@ import { SpokenSource } from "./spoken-source.js";
 
 const RULES: GuardRules = { removedPercent: 100, holdMs: 60_000, evidenceMs: 10_000 };
 
-function setUp(given: GuardRules | "off" = RULES) {
+function setUp(given: GuardRules | "off" = RULES, file: FakeFile | undefined = undefined) {
   const rules = given === "off" ? undefined : given;
   const clock = new ManualClock();
   const pool = newPool();
   const log = new RecordingLog();
   const source = new SpokenSource();
-  const guarded = new GuardedSource({ source, pool, rules, clock, log });
+  const saved = file && new SavedList({ file, origin: "here", maxAgeMs: 3_600_000, clock, log });
+  const guarded = new GuardedSource({ source, pool, rules, saved, clock, log });
   const states: string[] = [];
   guarded.start(sinkOf(pool, clock, states, guarded));
   const serve = (id: string) => {
@@ -25,6 +28,26 @@ function setUp(given: GuardRules | "off" = RULES) {
     lease.release("success", 200, clock.nowMs());
   };
   return { clock, pool, log, source, guarded, states, serve, ids: () => idsOf(pool) };
+}
+
+/** A state file in memory. */
+class FakeFile {
+  kept: KeptState | undefined;
+  readonly written: unknown[] = [];
+
+  async read(): Promise<KeptState | undefined> {
+    return this.kept;
+  }
+
+  save(content: () => unknown): void {
+    this.written.push(JSON.parse(JSON.stringify(content())));
+  }
+
+  /** As a former process wrote it, some time ago. */
+  holding(endpoints: unknown, ageMs = 60_000, origin = "here"): this {
+    this.kept = { data: { origin, endpoints }, savedWallMs: new ManualClock().wallMs() - ageMs };
+    return this;
+  }
 }
 
 function sinkOf(pool: Pool, clock: ManualClock, states: string[], guarded: GuardedSource): SourceSink {
@@ -167,5 +190,172 @@ describe("a guarded source", () => {
     guarded.stop();
     expect(source.isStopped).toBe(true);
     expect(clock.pendingTimers()).toBe(0);
+  });
+});
+
+describe("a saved list", () => {
+  const address = (id: string) => endpoint(id, { host: "10.0.0.7" });
+
+  it("is served as soon as the source is in trouble at the start, and says so", async () => {
+    const { clock, log, source, guarded, ids } = setUp(
+      RULES,
+      new FakeFile().holding([address("a"), address("b")]),
+    );
+    await clock.advance(500);
+    expect(ids()).toEqual([]);
+    source.fail("connect ECONNREFUSED");
+    expect(ids()).toEqual(["a", "b"]);
+    expect(guarded.status()).toMatchObject({
+      state: "stale",
+      reason: "serving a saved list: connect ECONNREFUSED",
+      endpoints: 2,
+      isSaved: true,
+      lastSuccessMs: clock.nowMs() - 60_500,
+    });
+    expect(log.lines.at(-1)).toEqual({
+      level: "warn",
+      fields: {
+        kind: "spoken",
+        target: "a test",
+        endpoints: 2,
+        ageMs: 60_500,
+        reason: "connect ECONNREFUSED",
+      },
+      message: "serving a saved list, the source has none",
+    });
+  });
+
+  it("is served after a second from a source that says nothing, no sooner", async () => {
+    const { clock, guarded, ids } = setUp(RULES, new FakeFile().holding([address("a")]));
+    await clock.advance(999);
+    expect(ids()).toEqual([]);
+    await clock.advance(1);
+    expect(ids()).toEqual(["a"]);
+    expect(guarded.status().reason).toBe("serving a saved list: no answer yet");
+    expect(clock.pendingTimers()).toBe(0);
+  });
+
+  it("gives way to the first answer, and is of no use afterwards", async () => {
+    const { clock, log, source, guarded, ids } = setUp(RULES, new FakeFile().holding([address("a")]));
+    await clock.advance(2_000);
+    source.say(endpoint("b"));
+    expect(ids()).toEqual(["b"]);
+    expect(guarded.status()).toMatchObject({ state: "live", isSaved: false, reason: "" });
+    expect(log.lines.at(-1)?.message).toBe("saved list no longer needed");
+    source.fail("refused");
+    await clock.advance(5_000);
+    expect(ids()).toEqual(["b"]);
+    expect(guarded.status()).toMatchObject({ state: "stale", isSaved: false });
+  });
+
+  it("is not needed where the source answers in time", async () => {
+    const { clock, source, guarded, ids } = setUp(RULES, new FakeFile().holding([address("a")]));
+    source.say(endpoint("b"));
+    await clock.advance(5_000);
+    expect([ids(), guarded.status().isSaved]).toEqual([["b"], false]);
+  });
+
+  it("is what the first answer is judged by: an empty one does not remove what lives", async () => {
+    const { clock, pool, source, guarded, ids } = setUp(RULES, new FakeFile().holding([address("a")]));
+    await clock.advance(1_000);
+    pool.setCheck(backendNamed(pool, "a"), "up", "", clock.nowMs());
+    source.say();
+    expect(ids()).toEqual(["a"]);
+    expect(guarded.status()).toMatchObject({ state: "suspect", isSaved: false, held: 1 });
+  });
+
+  it("is served when it was read later than the trouble came", async () => {
+    const file = new FakeFile().holding([address("a")]);
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    file.read = async () => {
+      await gate;
+      return file.kept;
+    };
+    const { clock, source, ids } = setUp(RULES, file);
+    source.fail("refused");
+    await clock.advance(10_000);
+    expect(ids()).toEqual([]);
+    release();
+    await clock.advance(0);
+    expect(ids()).toEqual(["a"]);
+  });
+
+  it("is written with each list that is believed, and never with one that is held", async () => {
+    const file = new FakeFile();
+    const { clock, pool, source } = setUp(RULES, file);
+    source.say(...list("a"));
+    pool.setCheck(backendNamed(pool, "a"), "up", "", clock.nowMs());
+    expect(file.written).toMatchObject([{ origin: "here", endpoints: [{ id: "a" }] }]);
+    source.say();
+    await clock.advance(59_000);
+    expect(file.written.length).toBe(1);
+    await clock.advance(1_000);
+    expect(file.written.slice(1)).toEqual([{ origin: "here", endpoints: [] }]);
+  });
+
+  it("is written at most every five seconds, the latest last, and when the source stops", async () => {
+    const file = new FakeFile();
+    const { clock, source, guarded } = setUp(RULES, file);
+    for (let n = 0; n < 100; n += 1) {
+      source.say(endpoint(`n${n}`));
+      await clock.advance(100);
+    }
+    expect(file.written.map((each) => (each as { endpoints: { id: string }[] }).endpoints[0]?.id)).toEqual([
+      "n0",
+      "n49",
+      "n99",
+    ]);
+    source.say(endpoint("last"));
+    guarded.stop();
+    expect(file.written.at(-1)).toMatchObject({ endpoints: [{ id: "last" }] });
+    expect(clock.pendingTimers()).toBe(0);
+  });
+
+  it("is written again every ten minutes while the source is well, so that its age is true", async () => {
+    const file = new FakeFile();
+    const { clock, source } = setUp(RULES, file);
+    source.say(endpoint("a"));
+    await clock.advance(1_800_000);
+    expect(file.written.length).toBe(4);
+    source.fail("refused");
+    await clock.advance(1_800_000);
+    expect(file.written.length).toBe(4);
+  });
+
+  it.each<[string, FakeFile, string]>([
+    [
+      "another source",
+      new FakeFile().holding([address("a")], 0, "there"),
+      "the source was configured otherwise",
+    ],
+    ["long ago", new FakeFile().holding([address("a")], 3_600_001), "it is too old"],
+    ["no list", new FakeFile().holding({}), "its content is damaged"],
+    [
+      "a name for a host",
+      new FakeFile().holding([endpoint("a", { host: "web.test" })]),
+      "its content is damaged",
+    ],
+    ["a port of none", new FakeFile().holding([endpoint("a", { port: 0 })]), "its content is damaged"],
+    ["a weight below 0", new FakeFile().holding([endpoint("a", { weight: -1 })]), "its content is damaged"],
+    [
+      "an odd status",
+      new FakeFile().holding([{ ...address("a"), status: "fine" }]),
+      "its content is damaged",
+    ],
+    ["odd tags", new FakeFile().holding([{ ...address("a"), tags: [1] }]), "its content is damaged"],
+    ["odd meta", new FakeFile().holding([{ ...address("a"), meta: { a: 1 } }]), "its content is damaged"],
+    ["an odd zone", new FakeFile().holding([{ ...address("a"), zone: 7 }]), "its content is damaged"],
+    ["one bad of two", new FakeFile().holding([address("a"), null]), "its content is damaged"],
+  ])("of %s is not served, which is told and no error", async (_name, file, words) => {
+    const { clock, log, source, ids } = setUp(RULES, file);
+    source.fail("refused");
+    await clock.advance(5_000);
+    expect(ids()).toEqual([]);
+    expect(log.lines.map(({ message }) => message).join()).toContain(words);
+    source.say(endpoint("b"));
+    expect(ids()).toEqual(["b"]);
   });
 });

@@ -13,7 +13,9 @@ function setUp(...names: string[]) {
   const log = new RecordingLog();
   const sources = names.map((name) => new SpokenSource(name));
   const pool = newPool();
-  const guarded = sources.map((source) => new GuardedSource({ source, pool, rules: undefined, clock, log }));
+  const guarded = sources.map(
+    (source) => new GuardedSource({ source, pool, rules: undefined, saved: undefined, clock, log }),
+  );
   const merged = new MergedSource(guarded, clock, log);
   const sink = new RecordingSink();
   merged.start(sink);

@@ -997,6 +997,8 @@ export interface Source {
   held: number;
   /** Answers that were held, since the start. */
   suspicions: number;
+  /** The list in force was saved by a former process; the source has none yet. */
+  saved: boolean;
 }
 
 export interface Source_DetailsEntry {
@@ -7634,6 +7636,7 @@ function createBaseSource(): Source {
     details: {},
     held: 0,
     suspicions: 0,
+    saved: false,
   };
 }
 
@@ -7680,6 +7683,9 @@ export const Source: MessageFns<Source> = {
     }
     if (message.suspicions !== 0) {
       writer.uint32(112).uint32(message.suspicions);
+    }
+    if (message.saved !== false) {
+      writer.uint32(120).bool(message.saved);
     }
     return writer;
   },
@@ -7812,6 +7818,14 @@ export const Source: MessageFns<Source> = {
             message.suspicions = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.saved = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7855,6 +7869,7 @@ export const Source: MessageFns<Source> = {
     );
     message.held = object.held ?? 0;
     message.suspicions = object.suspicions ?? 0;
+    message.saved = object.saved ?? false;
     return message;
   },
 };
