@@ -1,5 +1,5 @@
 import type { AdminFact } from "../core/backend.js";
-import type { KeyOverrides, Override, OverrideOrigin } from "../core/override.js";
+import type { Override, OverrideOrigin } from "../core/override.js";
 import type { Pool } from "../core/pool.js";
 import type { WeightChange } from "../core/weight.js";
 import type { Clock } from "../platform/clock.js";
@@ -24,12 +24,11 @@ interface KeptEntry {
   readonly key: string;
   readonly weight?: Kept<WeightChange> | undefined;
   readonly admin?: Kept<AdminFact> | undefined;
+  readonly limit?: Kept<number> | undefined;
 }
 
-const NONE: KeyOverrides = { weight: undefined, admin: undefined };
-
 /** Who says things that are to outlive the process; everybody else says them again. */
-const KEPT_ORIGINS: ReadonlySet<string> = new Set(["operator", "fleet"]);
+const KEPT_ORIGINS: readonly OverrideOrigin[] = ["operator", "fleet"];
 
 /**
  * Keeps what operators said of backends beyond the process: read once before the first lists, written after each
@@ -85,18 +84,19 @@ export class OverrideStore {
     const entries = this.#others.get(pool.name) ?? [];
     this.#others.delete(pool.name);
     const nowMs = this.#clock.nowMs();
-    const restored = entries.map(({ key, weight, admin }): readonly [string, KeyOverrides] => [
-      key,
-      { weight: this.#restored(weight, nowMs), admin: this.#restored(admin, nowMs) },
-    ]);
-    const inForce = restored.filter(([, held]) => held.weight !== undefined || held.admin !== undefined);
-    // What was taken back meanwhile must not stay.
-    const kept = new Set(inForce.map(([key]) => key));
-    const lost = pool.overrides().filter(([key]) => !kept.has(key));
-    const cleared = lost.map(([key]): readonly [string, KeyOverrides] => [key, NONE]);
-    pool.restoreOverrides([...cleared, ...inForce], nowMs);
-    if (inForce.length > 0) {
-      this.#log.info({ pool: pool.name, keys: inForce.map(([key]) => key) }, "overrides restored");
+    const restored = entries.flatMap(({ key, weight, admin, limit }) => {
+      const held = {
+        weight: this.#restored(weight, nowMs),
+        admin: this.#restored(admin, nowMs),
+        limit: this.#restored(limit, nowMs),
+      };
+      const origin = (held.weight ?? held.admin ?? held.limit)?.origin;
+      return origin === undefined ? [] : [[key, origin, held] as const];
+    });
+    // What was taken back meanwhile does not stay.
+    pool.restoreOverrides(KEPT_ORIGINS, restored, nowMs);
+    if (restored.length > 0) {
+      this.#log.info({ pool: pool.name, keys: restored.map(([key]) => key) }, "overrides restored");
     }
   }
 
@@ -120,17 +120,18 @@ export class OverrideStore {
   #entriesOf(pool: Pool): readonly KeptEntry[] {
     return pool
       .overrides()
-      .map(([key, { weight, admin }]) => ({
+      .map(([key, { weight, admin, limit }]) => ({
         pool: pool.name,
         key,
         weight: this.#kept(weight),
         admin: this.#kept(admin),
+        limit: this.#kept(limit),
       }))
-      .filter(({ weight, admin }) => weight !== undefined || admin !== undefined);
+      .filter(({ weight, admin, limit }) => (weight ?? admin ?? limit) !== undefined);
   }
 
   #kept<Value>(override: Override<Value> | undefined): Kept<Value> | undefined {
-    if (override === undefined || !KEPT_ORIGINS.has(override.origin)) return undefined;
+    if (override === undefined || !KEPT_ORIGINS.includes(override.origin)) return undefined;
     const { sinceMs, expiresMs, ...said } = override;
     const toWallMs = this.#clock.wallMs() - this.#clock.nowMs();
     return {
@@ -155,12 +156,13 @@ export class OverrideStore {
 
 function isKeptEntry(value: unknown): value is KeptEntry {
   if (typeof value !== "object" || value === null) return false;
-  const { pool, key, weight, admin } = value as Partial<Record<keyof KeptEntry, unknown>>;
+  const { pool, key, weight, admin, limit } = value as Partial<Record<keyof KeptEntry, unknown>>;
   return (
     typeof pool === "string" &&
     typeof key === "string" &&
     (weight === undefined || isKept(weight, isWeightChange)) &&
-    (admin === undefined || isKept(admin, (state) => state === "drain" || state === "maint"))
+    (admin === undefined || isKept(admin, (state) => state === "drain" || state === "maint")) &&
+    (limit === undefined || isKept(limit, (most) => isAmount(most, Number.MAX_SAFE_INTEGER)))
   );
 }
 
@@ -169,8 +171,7 @@ function isKept(value: unknown, isValue: (value: unknown) => boolean): boolean {
   const kept = value as Partial<Record<keyof Kept<unknown>, unknown>>;
   return (
     isValue(kept.value) &&
-    typeof kept.origin === "string" &&
-    KEPT_ORIGINS.has(kept.origin) &&
+    KEPT_ORIGINS.some((origin) => origin === kept.origin) &&
     typeof kept.owner === "string" &&
     typeof kept.reason === "string" &&
     Number.isFinite(kept.sinceWallMs) &&

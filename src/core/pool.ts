@@ -17,7 +17,14 @@ import { Lease, type LeaseOwner } from "./lease.js";
 import type { Outcome } from "./outcome.js";
 import { outcomeIndex } from "./outcome.js";
 import type { OutlierOptions, PoolCensus } from "./outlier.js";
-import { type KeyOverrides, OverrideBook, type OverrideTerms, overrideOf } from "./override.js";
+import {
+  type KeyOverrides,
+  NO_OVERRIDES,
+  OverrideBook,
+  type OverrideOrigin,
+  type OverrideTerms,
+  overrideOf,
+} from "./override.js";
 import { type Ticket, type Waiter, WaitQueue } from "./queue.js";
 import { COUNTER, type CounterName, type Row, Scoreboard } from "./scoreboard.js";
 import { SlowStart, type SlowStartOptions } from "./slow-start.js";
@@ -167,8 +174,14 @@ export class Pool implements LeaseOwner {
     return this.#detection.counts;
   }
 
+  /** What is in force of what was said of a key: of weight, admin state and limit the strongest each. */
   overridesOf(key: string): KeyOverrides {
     return this.#overrides.of(key);
+  }
+
+  /** What each origin says of a key, strongest first, hidden or not. */
+  overrideLayers(key: string): readonly (readonly [origin: OverrideOrigin, held: KeyOverrides])[] {
+    return this.#overrides.layers(key);
   }
 
   /** What the balancer would pick now, without taking it. */
@@ -191,20 +204,32 @@ export class Pool implements LeaseOwner {
     this.#onOverridesChanged = callback;
   }
 
-  /** Every key that is overridden, present or not. */
+  /** What each origin says of every key that is overridden, present or not. */
   overrides(): readonly (readonly [key: string, held: KeyOverrides])[] {
-    return this.#overrides.keys().map((key) => [key, this.#overrides.of(key)]);
+    return this.#overrides.keys().flatMap((key) => {
+      return this.#overrides.layers(key).map(([, held]) => [key, held] as const);
+    });
   }
 
-  /** Puts kept overrides in force, as if they had been said before; those of absent backends wait for them. */
-  restoreOverrides(kept: readonly (readonly [key: string, held: KeyOverrides])[], nowMs: number): void {
-    for (const [key, held] of kept) {
-      this.#override(key, held, nowMs);
-      this.#forKey(key, (backend) => {
-        this.#administer(backend, "restored", nowMs);
-        this.#weigh(backend, "restored", nowMs);
-      });
+  /**
+   * Puts what `origins` said before in force, in place of all they say now; what it says of absent backends waits
+   * for them.
+   */
+  restoreOverrides(
+    origins: readonly OverrideOrigin[],
+    kept: readonly (readonly [key: string, origin: OverrideOrigin, held: KeyOverrides])[],
+    nowMs: number,
+  ): void {
+    const touched = new Set(kept.map(([key]) => key));
+    for (const key of this.#overrides.keys()) {
+      for (const origin of origins) {
+        if (this.#overrides.said(key, origin) === NO_OVERRIDES) continue;
+        this.#override(key, origin, NO_OVERRIDES, nowMs);
+        touched.add(key);
+      }
     }
+    for (const [key, origin, held] of kept) this.#override(key, origin, held, nowMs);
+    for (const key of touched) this.#layersChanged(key, "restored", nowMs);
     this.#finish(nowMs);
   }
 
@@ -310,7 +335,7 @@ export class Pool implements LeaseOwner {
     this.queue.limitTo(options.maxQueue);
     this.#balancer = options.balancer;
     for (const backend of this.#backends.values()) {
-      backend.row.limit = options.maxInFlightPerBackend;
+      this.#limit(backend);
       if (!backend.isFiled) continue;
       if (previous === options.balancer) this.#balancer.reweigh(backend);
       else {
@@ -338,26 +363,33 @@ export class Pool implements LeaseOwner {
     this.#finish(nowMs);
   }
 
-  /** Overrides the discovered weight; undefined takes the override back. */
+  /** Overrides the discovered weight; undefined takes back what this origin said. */
   setWeight(backend: Backend, change: WeightChange | undefined, terms: OverrideTerms, nowMs: number): void {
     const weight = change === undefined ? undefined : overrideOf(change, terms, nowMs);
-    this.#override(backend.endpoint.key, { weight }, nowMs);
+    this.#override(backend.endpoint.key, terms.origin, { weight }, nowMs);
     this.#forKey(backend.endpoint.key, (each) => this.#weigh(each, terms.reason, nowMs));
     this.#finish(nowMs);
   }
 
-  /** Overrides the admin state; `ready` takes a drain or maint back. */
+  /** Overrides the admin state; `ready` takes back the drain or maint of this origin, and of no other. */
   setAdmin(backend: Backend, state: AdminFact, terms: OverrideTerms, nowMs: number): void {
     const admin = state === "ready" ? undefined : overrideOf(state, terms, nowMs);
-    this.#override(backend.endpoint.key, { admin }, nowMs);
+    this.#override(backend.endpoint.key, terms.origin, { admin }, nowMs);
     this.#forKey(backend.endpoint.key, (each) => this.#administer(each, terms.reason, nowMs));
+    this.#finish(nowMs);
+  }
+
+  /** Overrides the most leases at once, 0 for no limit; undefined takes back what this origin said. */
+  setLimit(backend: Backend, most: number | undefined, terms: OverrideTerms, nowMs: number): void {
+    const limit = most === undefined ? undefined : overrideOf(most, terms, nowMs);
+    this.#override(backend.endpoint.key, terms.origin, { limit }, nowMs);
+    this.#forKey(backend.endpoint.key, (each) => this.#limit(each));
     this.#finish(nowMs);
   }
 
   /** Whether one more key may be overridden. */
   canOverride(key: string): boolean {
-    const held = this.#overrides.of(key);
-    return held.weight !== undefined || held.admin !== undefined || !this.#overrides.isFull;
+    return this.#overrides.layers(key).length > 0 || !this.#overrides.isFull;
   }
 
   /** Cuts the open work of a drained backend at this time; undefined lifts the deadline. */
@@ -395,10 +427,7 @@ export class Pool implements LeaseOwner {
       }
     }
     for (const key of this.#overrides.expire(nowMs)) {
-      this.#forKey(key, (backend) => {
-        this.#administer(backend, "override expired", nowMs);
-        this.#weigh(backend, "override expired", nowMs);
-      });
+      this.#layersChanged(key, "override expired", nowMs);
       this.#onOverridesChanged?.();
     }
     this.#finish(nowMs);
@@ -421,7 +450,7 @@ export class Pool implements LeaseOwner {
 
   #join(endpoint: Endpoint, isOneOfMany: boolean, nowMs: number): void {
     const backend = new Backend(endpoint, this.#scoreboard.allocate(), nowMs);
-    backend.row.limit = this.#options.maxInFlightPerBackend;
+    this.#limit(backend);
     backend.state("discovery", discoveryFact(endpoint), endpoint.reason, nowMs);
     this.#backends.set(backend.id, backend);
     const { admin } = this.#overrides.of(endpoint.key);
@@ -474,8 +503,8 @@ export class Pool implements LeaseOwner {
     for (const key of this.#overrides.keys()) this.#overrides.seen(key, present.has(key), nowMs);
   }
 
-  #override(key: string, change: Partial<KeyOverrides>, nowMs: number): void {
-    this.#overrides.set(key, change);
+  #override(key: string, origin: OverrideOrigin, change: Partial<KeyOverrides>, nowMs: number): void {
+    this.#overrides.set(key, origin, change);
     this.#markPresence(nowMs);
     this.#isDueMoved = true;
     this.#onOverridesChanged?.();
@@ -501,6 +530,24 @@ export class Pool implements LeaseOwner {
     this.#announcer.note({ type: "state-changed", backend, fact, from, to: state, why, untilMs }, nowMs);
     this.#slowStart.changed(backend, fact, from, state, nowMs);
     this.#refile(backend, nowMs);
+  }
+
+  /** Puts all that is said of a key in force anew. */
+  #layersChanged(key: string, why: string, nowMs: number): void {
+    this.#forKey(key, (backend) => {
+      this.#administer(backend, why, nowMs);
+      this.#weigh(backend, why, nowMs);
+      this.#limit(backend);
+    });
+  }
+
+  /** What was configured, unless it is overridden. */
+  #limit(backend: Backend): void {
+    const limit =
+      this.#overrides.of(backend.endpoint.key).limit?.value ?? this.#options.maxInFlightPerBackend;
+    if (backend.row.limit === limit) return;
+    backend.row.limit = limit;
+    if (backend.isFiled) this.#balancer.reweigh(backend);
   }
 
   #administer(backend: Backend, why: string, nowMs: number): void {

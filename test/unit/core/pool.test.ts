@@ -205,6 +205,31 @@ describe("a backend's eligibility", () => {
 });
 
 describe("a pool's overrides", () => {
+  const said = { ...terms(), owner: "agent-check", origin: "agent" } as const;
+
+  it("are undone by nobody but who said them", () => {
+    const pool = newPool({ maxInFlightPerBackend: 9 });
+    apply(pool, [endpoint("a", { weight: 4 })]);
+    const a = backendNamed(pool, "a");
+    pool.setAdmin(a, "drain", said, 0);
+    pool.setWeight(a, { kind: "percent", percent: 50 }, said, 0);
+    pool.setLimit(a, 2, said, 0);
+    pool.setAdmin(a, "maint", terms(), 1);
+    expect([a.facts.admin.state, a.weight, a.row.limit]).toEqual(["maint", 2, 2]);
+    pool.setAdmin(a, "ready", terms(), 2);
+    expect([a.facts.admin.state, a.isEligible]).toEqual(["drain", false]);
+    pool.setAdmin(a, "ready", said, 3);
+    expect(a.isEligible).toBe(true);
+    pool.setWeight(a, { kind: "weight", weight: 7 }, terms(), 4);
+    pool.setLimit(a, 0, terms(), 4);
+    expect([a.weight, a.row.limit]).toEqual([7, 0]);
+    pool.setWeight(a, undefined, terms(), 5);
+    pool.setLimit(a, undefined, terms(), 5);
+    expect([a.weight, a.row.limit]).toEqual([2, 2]);
+    pool.setLimit(a, undefined, said, 6);
+    expect(a.row.limit).toBe(9);
+  });
+
   it("end on time, and tick says when", () => {
     const pool = newPool();
     apply(pool, [endpoint("a", { weight: 4 })]);
