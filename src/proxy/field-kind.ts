@@ -71,6 +71,8 @@ const NAMES: Readonly<Record<string, FieldKind>> = {
   "retry-after": KIND.retryAfter,
 };
 
+const BY_NAME: ReadonlyMap<string, FieldKind> = new Map(Object.entries(NAMES));
+
 interface Candidate {
   readonly name: string;
   readonly kind: FieldKind;
@@ -91,19 +93,24 @@ function slotOf(length: number, firstCode: number): number {
   return length * 32 + (firstCode & 31);
 }
 
-/** The kind of the field whose name is `text[start..end)`, in any case. */
-export function fieldKindOf(text: string, start: number, end: number): FieldKind {
+/** The kind of the field whose name is `bytes[start..end)`, in any case. */
+export function fieldKindOf(bytes: Uint8Array, start: number, end: number): FieldKind {
   const length = end - start;
   if (length > LONGEST_NAME) return KIND.other;
-  const candidates = CANDIDATES[slotOf(length, text.charCodeAt(start))] as readonly Candidate[];
-  for (const { name, kind } of candidates) if (isSameName(text, start, name)) return kind;
+  const candidates = CANDIDATES[slotOf(length, bytes[start] as number)] as readonly Candidate[];
+  for (const { name, kind } of candidates) if (isSameName(bytes, start, name)) return kind;
   return KIND.other;
 }
 
-function isSameName(text: string, start: number, name: string): boolean {
+function isSameName(bytes: Uint8Array, start: number, name: string): boolean {
   for (let at = 0; at < name.length; at++) {
-    const code = text.charCodeAt(start + at);
+    const code = bytes[start + at] as number;
     if ((code >= 0x41 && code <= 0x5a ? code | 0x20 : code) !== name.charCodeAt(at)) return false;
   }
   return true;
+}
+
+/** The kind of the field with this name in lower case. */
+export function kindOfName(name: string): FieldKind {
+  return BY_NAME.get(name) ?? KIND.other;
 }

@@ -1,3 +1,4 @@
+import { holdTime, releaseTime } from "../platform/clock.js";
 import type { ConnectionHandler } from "./connection.js";
 
 /** Most bytes of one read. */
@@ -39,9 +40,11 @@ export class ReadBuffer {
   deliver(length: number, handler: ConnectionHandler): void {
     const { current } = this;
     delivering = this;
+    holdTime();
     try {
       handler.onData(current.subarray(0, length));
     } finally {
+      releaseTime();
       delivering = undefined;
     }
     this.#choose(length);

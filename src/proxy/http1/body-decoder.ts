@@ -8,6 +8,8 @@ import { BLANK, classOf, FIELD_VALUE, HEX, hasBareLf, TOKEN } from "./syntax.js"
 const CHUNK_LINE_BYTES_MAX = 256;
 /** Most bytes of all chunk extensions of a body: a chunk of one byte may not carry endless ones. */
 const EXTENSION_BYTES_MAX = 16 * 1024;
+/** Chunks up to this size that were read together are passed on together. */
+const GATHERED_BYTES_MAX = 4 * 1024;
 /** Most bytes and fields of a trailer section. */
 const TRAILER_BYTES_MAX = 16 * 1024;
 const TRAILER_FIELDS_MAX = 64;
@@ -229,11 +231,14 @@ export class BodyDecoder {
   #readTrailers(text: string, end: number): void {
     if (end > 0) {
       const fields = new RawFields();
-      const fieldFault = fields.parse(text, 0, end, TRAILER_FIELDS_MAX);
+      const section = Buffer.from(text.slice(0, end + 2), "latin1");
+      const fieldFault = fields.parse(section, 0, 0, section.length, TRAILER_FIELDS_MAX);
       if (fieldFault !== undefined || hasFraming(fields)) {
-        this.#fault = fieldFault === undefined ? FAULT.badTrailers : faultOfFields(fieldFault);
+        const isMalformed = fieldFault === undefined || fieldFault === "unfinished";
+        this.#fault = isMalformed ? FAULT.badTrailers : faultOfFields(fieldFault);
         return;
       }
+      fields.text = text;
       this.#trailers = fields;
     }
     this.#state = State.Done;

@@ -1,4 +1,4 @@
-import { type FieldKind, fieldKindOf, hasKind, KIND, kindSet } from "../field-kind.js";
+import { hasKind, KIND, kindOfName, kindSet } from "../field-kind.js";
 import type { FieldList } from "../message.js";
 import { isWord, listElements } from "./syntax.js";
 
@@ -48,8 +48,4 @@ export function connectionOptionsOf(fields: FieldList): ConnectionOptions {
     upgrade: options.includes("upgrade"),
     names: options.filter((option) => !OPTION_WORDS.has(option) && !hasKind(PROTECTED, kindOfName(option))),
   };
-}
-
-function kindOfName(name: string): FieldKind {
-  return fieldKindOf(name, 0, name.length);
 }

@@ -16,7 +16,7 @@ import type {
 } from "../message.js";
 import { BodyDecoder, type BodySink } from "./body-decoder.js";
 import { ConnectedClient } from "./connected-client.js";
-import { type HeadFault, isFault } from "./head-fault.js";
+import { FAULT, type HeadFault, isFault } from "./head-fault.js";
 import { HeadReader, type HeadReading } from "./head-reader.js";
 import { MessageWriter } from "./message-writer.js";
 import { RawFields } from "./raw-fields.js";
@@ -76,6 +76,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   #receiver: DownstreamReceiver | undefined;
   /** Bytes that were read and not used; in the shared buffer only while `onData` runs. */
   #rest: Buffer | undefined;
+  /** Whether `#rest` came in one read. */
+  #isFresh = false;
   #isPumping = false;
   #wantsBody = false;
   /** Whether the exchange was told of the body's end. */
@@ -147,6 +149,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     }
     if (this.#state === "idle" && this.#rest === undefined) this.#startedMs = this.#options.clock.nowMs();
     const isBorrowed = this.#rest === undefined;
+    this.#isFresh = isBorrowed;
     this.#rest = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
     this.#pump();
     if (this.#rest === undefined) return;
@@ -184,7 +187,22 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   /** Whether it got any further. */
   #readHead(bytes: Buffer): boolean {
-    const reading: HeadReading = this.#reader.read(bytes);
+    const { maxHeaders, maxHeadBytes } = this.#options.limits;
+    const start = this.#reader.begin(bytes);
+    // Nearly always a head is whole in one read. Nothing else is looked for then (the get-64 row pays for it).
+    const head = this.#isFresh
+      ? parseRequestHead(bytes, start, bytes.length, this.#fields, maxHeaders)
+      : undefined;
+    if (head === undefined || isFault(head) || head.fields.headBytes > maxHeadBytes)
+      return this.#readPart(bytes, start);
+    this.#useHead(bytes, start, start + head.fields.headBytes);
+    this.#begin(head);
+    return true;
+  }
+
+  /** The same for what is no good head yet, or comes in parts. */
+  #readPart(bytes: Buffer, start: number): boolean {
+    const reading: HeadReading = this.#reader.read(bytes, start);
     switch (reading.kind) {
       case "part":
         this.#keepRest(bytes, reading.start);
@@ -196,17 +214,22 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
         this.#refuse(reading.fault, reading.text);
         return false;
       case "whole":
-        this.#keepRest(bytes, reading.end);
-        this.#beginRecord(bytes.length - reading.start, reading.end - reading.start);
-        this.#takeHead(reading.text);
+        this.#useHead(bytes, start, reading.end);
+        this.#takeHead(bytes, start, reading.end);
         return true;
     }
   }
 
-  #takeHead(text: string): void {
-    const head = parseRequestHead(text, this.#fields, this.#options.limits.maxHeaders);
-    if (isFault(head)) this.#refuse(head, text);
-    else this.#begin(head);
+  #useHead(bytes: Buffer, start: number, end: number): void {
+    this.#reader.end();
+    this.#keepRest(bytes, end);
+    this.#beginRecord(bytes.length - start, end - start);
+  }
+
+  #takeHead(bytes: Buffer, start: number, end: number): void {
+    const head = parseRequestHead(bytes, start, end, this.#fields, this.#options.limits.maxHeaders);
+    if (head !== undefined && !isFault(head)) this.#begin(head);
+    else this.#refuse(head ?? FAULT.badRequestLine, bytes.toString("latin1", start, end));
   }
 
   #beginRecord(bytesAtHand: number, headBytes: number): void {

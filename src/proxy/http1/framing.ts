@@ -6,6 +6,7 @@ import { DIGIT, isAll, isWord, listElements } from "./syntax.js";
 
 /** Most digits of a length that stay exact in a double. */
 const LENGTH_DIGITS_MAX = 15;
+const ZERO = 0x30;
 
 /** No body at all. */
 export const NO_BODY: BodyFraming = { kind: "none" };
@@ -31,14 +32,14 @@ export function framingOf(fields: RawFields, isOldVersion: boolean): BodyFraming
 }
 
 function lengthOf(fields: RawFields): BodyFraming | HeadFault {
-  const values = fields.valuesOf(KIND.contentLength);
-  if (values.length !== 1) return FAULT.repeatedLength;
-  const value = values[0] as string;
+  if (fields.isRepeated(KIND.contentLength)) return FAULT.repeatedLength;
+  const value = fields.valueOf(KIND.contentLength) ?? "";
   if (!isAll(value, 0, value.length, DIGIT) || fields.hasTabAround(KIND.contentLength))
     return FAULT.badLength;
-  const digits = value.replace(/^0+(?=.)/, "");
-  if (digits.length > LENGTH_DIGITS_MAX) return FAULT.badLength;
-  return { kind: "length", length: Number(digits) };
+  let start = 0;
+  while (start < value.length - 1 && value.charCodeAt(start) === ZERO) start++;
+  if (value.length - start > LENGTH_DIGITS_MAX) return FAULT.badLength;
+  return { kind: "length", length: Number(value) };
 }
 
 function codingOf(fields: RawFields): BodyFraming | HeadFault {

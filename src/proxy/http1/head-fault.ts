@@ -1,13 +1,18 @@
 import type { FieldFault } from "./raw-fields.js";
 
 /** Why a head or body is refused: the status of the reply and a few constant words for the client. */
-export interface HeadFault {
+export class HeadFault {
   readonly status: number;
   readonly detail: string;
+
+  constructor(status: number, detail: string) {
+    this.status = status;
+    this.detail = detail;
+  }
 }
 
 function fault(status: number, detail: string): HeadFault {
-  return { status, detail };
+  return new HeadFault(status, detail);
 }
 
 /** Every reason, with the section it comes from. */
@@ -85,5 +90,5 @@ export function faultOfFields(fieldFault: FieldFault): HeadFault {
 
 /** Whether reading ended in a fault. */
 export function isFault(value: object): value is HeadFault {
-  return "detail" in value;
+  return value instanceof HeadFault;
 }

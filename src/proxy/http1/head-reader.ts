@@ -11,7 +11,7 @@ export type HeadReading =
   /** What no further byte can mend. `text` is its beginning. */
   | { readonly kind: "fault"; readonly fault: HeadFault; readonly text: string }
   /** A whole head, empty line included. */
-  | { readonly kind: "whole"; readonly text: string; readonly start: number; readonly end: number };
+  | { readonly kind: "whole"; readonly end: number };
 
 /** Request path. Finds where the head of a request begins and ends in what was read so far. */
 export class HeadReader {
@@ -22,22 +22,29 @@ export class HeadReader {
     this.#maxHeadBytes = maxHeadBytes;
   }
 
-  /** @param bytes everything that was read and not used; what lies before a `start` is used up */
-  read(bytes: Buffer): HeadReading {
-    const start = this.#passEmptyLines(bytes);
-    const end = bytes.indexOf("\r\n\r\n", start, "latin1");
-    if (end < 0 || end + 4 - start > this.#maxHeadBytes) return this.#readPart(bytes, start);
-    this.#emptyLineBytes = 0;
-    return { kind: "whole", text: bytes.toString("latin1", start, end + 4), start, end: end + 4 };
-  }
-
-  #passEmptyLines(bytes: Buffer): number {
+  /** Passes over empty lines at the beginning of `bytes`; answers where a head begins. */
+  begin(bytes: Buffer): number {
     let at = 0;
     while (this.#emptyLineBytes < EMPTY_LINE_BYTES_MAX && bytes[at] === 0x0d && bytes[at + 1] === 0x0a) {
       at += 2;
       this.#emptyLineBytes += 2;
     }
     return at;
+  }
+
+  /**
+   * @param bytes everything that was read and not used
+   * @param start where the head begins; what lies before is used up
+   */
+  read(bytes: Buffer, start: number): HeadReading {
+    const end = bytes.indexOf("\r\n\r\n", start, "latin1");
+    if (end < 0 || end + 4 - start > this.#maxHeadBytes) return this.#readPart(bytes, start);
+    return { kind: "whole", end: end + 4 };
+  }
+
+  /** A head was used: the next one may have empty lines before it again. */
+  end(): void {
+    this.#emptyLineBytes = 0;
   }
 
   #readPart(bytes: Buffer, start: number): HeadReading {

@@ -1,8 +1,9 @@
 import { type FieldKind, fieldKindOf, hasKind, KIND, type KindSet } from "../field-kind.js";
 import type { FieldList } from "../message.js";
-import { BLANK, classOf, FIELD_VALUE, isWord, TOKEN } from "./syntax.js";
+import { BLANK, CLASS, FIELD_VALUE, isWord, TOKEN } from "./syntax.js";
 
 const COLON = 0x3a;
+const TAB = 0x09;
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -25,7 +26,8 @@ export type FieldFault =
  * is forwarded is copied as it came, in runs of whole lines. One object serves all heads of a connection.
  */
 export class RawFields implements FieldList {
-  #text = "";
+  /** The head, one character per byte. */
+  text = "";
   #positions = new Int32Array(FIRST_CAPACITY * STRIDE);
   #kinds = new Uint8Array(FIRST_CAPACITY);
   #count = 0;
@@ -36,33 +38,54 @@ export class RawFields implements FieldList {
     return this.#count;
   }
 
+  /** Length of the head, from its first byte to its empty line, which is included. */
+  get headBytes(): number {
+    return this.#end + 2;
+  }
+
   /**
-   * Reads the lines of `text[start..end)`, each ended by CRLF (RFC 9112 section 5). Strict: no folding, no
-   * space before the colon, no empty name, no control character, no bare CR.
+   * Reads the lines of `bytes[start..stop)`, each ended by CRLF, up to the empty one (RFC 9112 section 5). Strict:
+   * no folding, no space before the colon, no empty name, no control character, no bare CR. `base` is where the
+   * head began; `text` must be set to it before anything is asked for. Bytes are read here, not characters: that
+   * is several times cheaper (the get-64 row pays for it).
    */
-  parse(text: string, start: number, end: number, maxFields: number): FieldFault | undefined {
-    this.#text = text;
-    this.#end = end;
+  parse(
+    bytes: Uint8Array,
+    base: number,
+    start: number,
+    stop: number,
+    maxFields: number,
+  ): FieldFault | "unfinished" | undefined {
     this.#count = 0;
     this.kinds = 0;
     let at = start;
-    while (at < end) {
+    while (at < stop) {
       const nameStart = at;
-      while ((classOf(text.charCodeAt(at)) & TOKEN) !== 0) at++;
-      if (text.charCodeAt(at) !== COLON || at === nameStart) return nameFault(text, nameStart, at);
+      while (at < stop && ((CLASS[bytes[at] as number] as number) & TOKEN) !== 0) at++;
+      if (at === stop) return "unfinished";
+      if (bytes[at] !== COLON || at === nameStart) {
+        if (at !== nameStart || bytes[at] !== CR) return nameFault(bytes[at] as number, at === nameStart);
+        if (at + 1 === stop) return "unfinished";
+        if (bytes[at + 1] !== LF) return "bare-cr";
+        this.#end = at - base;
+        return undefined;
+      }
       const nameEnd = at++;
-      while ((classOf(text.charCodeAt(at)) & BLANK) !== 0) at++;
+      while (at < stop && ((CLASS[bytes[at] as number] as number) & BLANK) !== 0) at++;
       const valueStart = at;
-      while ((classOf(text.charCodeAt(at)) & (FIELD_VALUE | BLANK)) !== 0) at++;
-      if (text.charCodeAt(at) !== CR) return "bad-value";
-      if (text.charCodeAt(at + 1) !== LF) return "bare-cr";
+      while (at < stop && ((CLASS[bytes[at] as number] as number) & (FIELD_VALUE | BLANK)) !== 0) at++;
+      if (at + 1 >= stop) return "unfinished";
+      if (bytes[at] !== CR) return "bad-value";
+      if (bytes[at + 1] !== LF) return "bare-cr";
       let valueEnd = at;
-      while (valueEnd > valueStart && (classOf(text.charCodeAt(valueEnd - 1)) & BLANK) !== 0) valueEnd--;
+      while (valueEnd > valueStart && ((CLASS[bytes[valueEnd - 1] as number] as number) & BLANK) !== 0)
+        valueEnd--;
       if (this.#count === maxFields) return "too-many-fields";
-      this.#file(nameStart, nameEnd, valueStart, valueEnd);
+      this.#file(fieldKindOf(bytes, nameStart, nameEnd), nameStart - base, nameEnd - base);
+      this.#fileValue(valueStart - base, valueEnd - base);
       at += 2;
     }
-    return undefined;
+    return "unfinished";
   }
 
   kindAt(index: number): FieldKind {
@@ -70,11 +93,11 @@ export class RawFields implements FieldList {
   }
 
   nameAt(index: number): string {
-    return this.#text.slice(this.#position(index, 0), this.#position(index, 1));
+    return this.text.slice(this.#position(index, 0), this.#position(index, 1));
   }
 
   valueAt(index: number): string {
-    return this.#text.slice(this.#position(index, 2), this.#position(index, 3));
+    return this.text.slice(this.#position(index, 2), this.#position(index, 3));
   }
 
   has(kind: FieldKind): boolean {
@@ -97,17 +120,21 @@ export class RawFields implements FieldList {
     return values;
   }
 
+  /** Whether there is more than one field of a kind. */
+  isRepeated(kind: FieldKind): boolean {
+    let found = 0;
+    for (let index = 0; index < this.#count; index++) if (this.#kinds[index] === kind) found++;
+    return found > 1;
+  }
+
   /** Whether a tab stands in the white space around a value of this kind. */
   hasTabAround(kind: FieldKind): boolean {
     for (let index = 0; index < this.#count; index++) {
       if (this.#kinds[index] !== kind) continue;
-      const before = this.#text.slice(this.#position(index, 1), this.#position(index, 2));
-      const valueEnd = this.#position(index, 3);
-      if (
-        before.includes("\t") ||
-        this.#text.slice(valueEnd, this.#text.indexOf("\r", valueEnd)).includes("\t")
-      )
-        return true;
+      for (let at = this.#position(index, 1) + 1; at < this.#position(index, 2); at++)
+        if (this.text.charCodeAt(at) === TAB) return true;
+      for (let at = this.#position(index, 3); this.text.charCodeAt(at) !== CR; at++)
+        if (this.text.charCodeAt(at) === TAB) return true;
     }
     return false;
   }
@@ -127,17 +154,17 @@ export class RawFields implements FieldList {
         hasKind(dropKinds, kind) || (dropNames.length > 0 && this.#isNamedOneOf(index, dropNames));
       const lineStart = this.#position(index, 0);
       if (isDropped && runStart >= 0) {
-        text += this.#text.slice(runStart, lineStart);
+        text += this.text.slice(runStart, lineStart);
         runStart = -1;
       } else if (!isDropped && runStart < 0) {
         runStart = lineStart;
       }
     }
-    return runStart < 0 ? text : text + this.#text.slice(runStart, this.#end);
+    return runStart < 0 ? text : text + this.text.slice(runStart, this.#end);
   }
 
   #isNamed(index: number, name: string): boolean {
-    return isWord(this.#text, this.#position(index, 0), this.#position(index, 1), name);
+    return isWord(this.text, this.#position(index, 0), this.#position(index, 1), name);
   }
 
   #isNamedOneOf(index: number, names: readonly string[]): boolean {
@@ -149,16 +176,19 @@ export class RawFields implements FieldList {
     return this.#positions[index * STRIDE + what] as number;
   }
 
-  #file(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+  #file(kind: FieldKind, nameStart: number, nameEnd: number): void {
     if (this.#count === this.#kinds.length) this.#grow();
-    const kind = fieldKindOf(this.#text, nameStart, nameEnd);
     const at = this.#count * STRIDE;
     this.#positions[at] = nameStart;
     this.#positions[at + 1] = nameEnd;
+    this.#kinds[this.#count] = kind;
+    if (kind !== KIND.other) this.kinds |= 1 << kind;
+  }
+
+  #fileValue(valueStart: number, valueEnd: number): void {
+    const at = this.#count++ * STRIDE;
     this.#positions[at + 2] = valueStart;
     this.#positions[at + 3] = valueEnd;
-    this.#kinds[this.#count++] = kind;
-    if (kind !== KIND.other) this.kinds |= 1 << kind;
   }
 
   #grow(): void {
@@ -171,11 +201,9 @@ export class RawFields implements FieldList {
   }
 }
 
-function nameFault(text: string, nameStart: number, at: number): FieldFault {
-  const code = text.charCodeAt(at);
-  if (at === nameStart) {
-    if ((classOf(code) & BLANK) !== 0) return "folded-line";
-    return code === COLON ? "empty-name" : code === CR ? "bare-cr" : "bad-name";
-  }
-  return (classOf(code) & BLANK) !== 0 ? "space-before-colon" : "bad-name";
+function nameFault(code: number, isFirst: boolean): FieldFault {
+  const isBlank = ((CLASS[code] as number) & BLANK) !== 0;
+  if (!isFirst) return isBlank ? "space-before-colon" : "bad-name";
+  if (isBlank) return "folded-line";
+  return code === COLON ? "empty-name" : "bad-name";
 }

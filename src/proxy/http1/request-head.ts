@@ -1,10 +1,11 @@
+import { viewOf } from "../connection.js";
 import { KIND } from "../field-kind.js";
 import type { BodyFraming, RequestHead } from "../message.js";
 import { type ConnectionOptions, connectionOptionsOf } from "./connection-options.js";
 import { framingOf, NO_BODY } from "./framing.js";
 import { FAULT, faultOfFields, type HeadFault, isFault } from "./head-fault.js";
 import type { RawFields } from "./raw-fields.js";
-import { classOf, DIGIT, hasBareLf, isWord, listElements, TOKEN } from "./syntax.js";
+import { CLASS, classOf, DIGIT, hasBareLf, isWord, listElements, TOKEN } from "./syntax.js";
 import { isHostValue, parseTarget, type Target } from "./target.js";
 
 const SP = 0x20;
@@ -28,22 +29,28 @@ export class Http1RequestHead implements RequestHead {
   readonly rawTarget: string;
   readonly #options: ConnectionOptions;
 
-  constructor(line: RequestLine, target: Target, fields: RawFields, body: BodyFraming) {
+  constructor(
+    method: string,
+    rawTarget: string,
+    target: Target,
+    fields: RawFields,
+    body: BodyFraming,
+    isOldVersion: boolean,
+  ) {
     const options = connectionOptionsOf(fields);
     this.#options = options;
-    this.method = line.method;
-    this.rawTarget = line.target;
+    this.method = method;
+    this.rawTarget = rawTarget;
     this.target = target.origin;
     this.authority = target.authority ?? fields.valueOf(KIND.host) ?? "";
-    this.version = line.isOldVersion ? "HTTP/1.0" : "HTTP/1.1";
+    this.version = isOldVersion ? "HTTP/1.0" : "HTTP/1.1";
     this.fields = fields;
     this.body = body;
-    this.keepsAlive = line.isOldVersion ? options.keepAlive && !options.close : !options.close;
-    this.expectsContinue = fields.has(KIND.expect) && !line.isOldVersion && body.kind !== "none";
+    this.keepsAlive = isOldVersion ? options.keepAlive && !options.close : !options.close;
+    this.expectsContinue = fields.has(KIND.expect) && !isOldVersion && body.kind !== "none";
     this.takesTrailers =
       fields.has(KIND.te) && fields.valuesOf(KIND.te).flatMap(listElements).includes("trailers");
-    this.upgrade =
-      options.upgrade && !line.isOldVersion && body.kind === "none" ? upgradeOf(fields) : undefined;
+    this.upgrade = options.upgrade && !isOldVersion && body.kind === "none" ? upgradeOf(fields) : undefined;
   }
 
   get connectionNames(): readonly string[] {
@@ -62,68 +69,94 @@ function upgradeOf(fields: RawFields): string | undefined {
 }
 
 interface RequestLine {
-  readonly method: string;
-  readonly target: string;
   readonly isOldVersion: boolean;
-  /** Where the field lines begin. */
+  /** Where the method, the target and the line end. */
+  readonly methodEnd: number;
+  readonly targetEnd: number;
   readonly end: number;
 }
 
+/** Methods as one string each: a lookup by them costs no hashing. */
+const METHODS = ["GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS"];
+
 /**
- * Request path. Reads a whole request head, from its first byte to the empty line, in one pass. What is not
- * exactly as RFC 9112 says is refused, never mended. `fields` is filled.
+ * Request path. Reads a request head of `bytes[start..stop)`, from its first byte to the empty line, in one pass.
+ * What is not exactly as RFC 9112 says is refused, never mended. `fields` is filled. Undefined when the bytes end
+ * before the head does; a fault of such a part may be another than the whole head's.
  */
 export function parseRequestHead(
-  text: string,
+  bytes: Buffer,
+  start: number,
+  stop: number,
   fields: RawFields,
   maxFields: number,
-): Http1RequestHead | HeadFault {
-  const result = parse(text, fields, maxFields);
+): Http1RequestHead | HeadFault | undefined {
+  const result = parse(bytes, start, stop, fields, maxFields);
+  if (result === undefined || !isFault(result) || result.status === 400) return result;
   // A head that arrives in parts is refused for a bare LF as soon as it shows one; in one piece it must be too.
-  return isFault(result) && result.status !== 400 && hasBareLf(text) ? FAULT.bareLf : result;
+  return hasBareLf(bytes.toString("latin1", start, stop)) ? FAULT.bareLf : result;
 }
 
-function parse(text: string, fields: RawFields, maxFields: number): Http1RequestHead | HeadFault {
-  const line = parseRequestLine(text);
+function parse(
+  bytes: Buffer,
+  start: number,
+  stop: number,
+  fields: RawFields,
+  maxFields: number,
+): Http1RequestHead | HeadFault | undefined {
+  const line = parseRequestLine(bytes, start, stop);
   if (isFault(line)) return line;
-  // The last two bytes are the empty line.
-  const fieldFault = fields.parse(text, line.end, text.length - 2, maxFields);
+  const fieldFault = fields.parse(bytes, start, line.end, stop, maxFields);
+  if (fieldFault === "unfinished") return undefined;
   if (fieldFault !== undefined) return faultOfFields(fieldFault);
-  const target = parseTarget(line.method, line.target);
+  const text = viewOf(bytes).latin1Slice(start, start + fields.headBytes);
+  fields.text = text;
+  const method = methodOf(text, line.methodEnd - start);
+  const rawTarget = text.slice(line.methodEnd + 1 - start, line.targetEnd - start);
+  const target = parseTarget(method, rawTarget);
   if (isFault(target)) return target;
   const hostFault = checkHost(fields, target, line.isOldVersion);
   if (hostFault !== undefined) return hostFault;
   const body = framingOf(fields, line.isOldVersion) ?? NO_BODY;
   if (isFault(body)) return body;
-  if (line.method === "CONNECT") return FAULT.connect;
-  if (line.method === "TRACE" && body.kind !== "none") return FAULT.traceBody;
+  if (method === "CONNECT") return FAULT.connect;
+  if (method === "TRACE" && body.kind !== "none") return FAULT.traceBody;
   if (fields.has(KIND.expect) && !line.isOldVersion) {
     const values = fields.valuesOf(KIND.expect);
     const only = values[0] as string;
     if (values.length !== 1 || !isWord(only, 0, only.length, "100-continue")) return FAULT.badExpectation;
   }
-  return new Http1RequestHead(line, target, fields, body);
+  return new Http1RequestHead(method, rawTarget, target, fields, body, line.isOldVersion);
+}
+
+function methodOf(text: string, end: number): string {
+  for (const method of METHODS) if (method.length === end && text.startsWith(method)) return method;
+  return text.slice(0, end);
 }
 
 /** `method SP target SP HTTP/1.x CRLF`, with exactly these spaces (RFC 9112 section 3). */
-function parseRequestLine(text: string): RequestLine | HeadFault {
-  let at = 0;
-  while ((classOf(text.charCodeAt(at)) & TOKEN) !== 0) at++;
-  if (at === 0 || text.charCodeAt(at) !== SP) return FAULT.badMethod;
-  const method = text.slice(0, at);
-  const targetStart = ++at;
-  for (let code = text.charCodeAt(at); code > SP && code < 0x7f; code = text.charCodeAt(++at));
-  if (text.charCodeAt(at) !== SP || at === targetStart) return FAULT.badRequestLine;
-  const target = text.slice(targetStart, at++);
-  if (!text.startsWith("HTTP/", at)) return FAULT.badVersion;
-  at += 5;
-  const major = text.charCodeAt(at);
-  const minor = text.charCodeAt(at + 2);
-  const isVersion = isDigit(major) && text.charCodeAt(at + 1) === 0x2e && isDigit(minor);
-  if (!isVersion || text.charCodeAt(at + 3) !== CR || text.charCodeAt(at + 4) !== LF) return FAULT.badVersion;
+function parseRequestLine(bytes: Buffer, start: number, stop: number): RequestLine | HeadFault {
+  let at = start;
+  while (at < stop && ((CLASS[bytes[at] as number] as number) & TOKEN) !== 0) at++;
+  if (at === start || bytes[at] !== SP) return FAULT.badMethod;
+  const methodEnd = at++;
+  while (at < stop && (bytes[at] as number) > SP && (bytes[at] as number) < 0x7f) at++;
+  if (bytes[at] !== SP || at === methodEnd + 1) return FAULT.badRequestLine;
+  const targetEnd = at++;
+  if (at + VERSION_LINE_BYTES > stop) return FAULT.badVersion;
+  for (let offset = 0; offset < VERSION_PREFIX.length; offset++)
+    if (bytes[at++] !== VERSION_PREFIX[offset]) return FAULT.badVersion;
+  const major = bytes[at] as number;
+  const minor = bytes[at + 2] as number;
+  const isVersion = isDigit(major) && bytes[at + 1] === 0x2e && isDigit(minor);
+  if (!isVersion || bytes[at + 3] !== CR || bytes[at + 4] !== LF) return FAULT.badVersion;
   if (major !== 0x31 || minor > 0x31) return FAULT.unsupportedVersion;
-  return { method, target, isOldVersion: minor === 0x30, end: at + 5 };
+  return { methodEnd, targetEnd, isOldVersion: minor === 0x30, end: at + 5 };
 }
+
+/** `HTTP/`, and the bytes of a whole `HTTP/1.1` with CRLF. */
+const VERSION_PREFIX = [0x48, 0x54, 0x54, 0x50, 0x2f];
+const VERSION_LINE_BYTES = 10;
 
 function isDigit(code: number): boolean {
   return (classOf(code) & DIGIT) !== 0;
@@ -134,9 +167,8 @@ function checkHost(fields: RawFields, target: Target, isOldVersion: boolean): He
   if (!fields.has(KIND.host)) {
     return isOldVersion ? undefined : FAULT.missingHost;
   }
-  const values = fields.valuesOf(KIND.host);
-  if (values.length > 1) return FAULT.repeatedHost;
-  const host = values[0] as string;
+  if (fields.isRepeated(KIND.host)) return FAULT.repeatedHost;
+  const host = fields.valueOf(KIND.host) ?? "";
   if (!isHostValue(host)) return FAULT.badHost;
   if (target.authority !== undefined && !isSameAuthority(target.authority, host)) return FAULT.hostMismatch;
   return undefined;

@@ -1,9 +1,10 @@
+import { viewOf } from "../connection.js";
 import type { BodyFraming, ResponseHead } from "../message.js";
 import { type ConnectionOptions, connectionOptionsOf } from "./connection-options.js";
 import { framingOf, NO_BODY, UNTIL_CLOSE } from "./framing.js";
 import { FAULT, faultOfFields, type HeadFault, isFault } from "./head-fault.js";
 import type { RawFields } from "./raw-fields.js";
-import { BLANK, classOf, DIGIT, FIELD_VALUE } from "./syntax.js";
+import { BLANK, CLASS, classOf, DIGIT, FIELD_VALUE } from "./syntax.js";
 
 const SP = 0x20;
 const CR = 0x0d;
@@ -20,14 +21,14 @@ export class Http1ResponseHead implements ResponseHead {
   readonly keepsAlive: boolean;
   readonly #options: ConnectionOptions;
 
-  constructor(line: StatusLine, fields: RawFields, body: BodyFraming, headBytes: number) {
+  constructor(line: StatusLine, reason: string, fields: RawFields, body: BodyFraming) {
     const options = connectionOptionsOf(fields);
     this.#options = options;
     this.status = line.status;
-    this.reason = line.reason;
+    this.reason = reason;
     this.fields = fields;
     this.body = body;
-    this.headBytes = headBytes;
+    this.headBytes = fields.headBytes;
     const isKept = line.isOldVersion ? options.keepAlive && !options.close : !options.close;
     this.keepsAlive = isKept && body.kind !== "until-close";
   }
@@ -44,33 +45,36 @@ export class Http1ResponseHead implements ResponseHead {
 
 interface StatusLine {
   readonly status: number;
-  readonly reason: string;
   readonly isOldVersion: boolean;
-  readonly end: number;
+  readonly reasonStart: number;
+  readonly reasonEnd: number;
 }
 
 /**
- * Request path. Reads a whole response head. A backend is not trusted either: the framing rules are those of
- * requests. `method` is the request's, since the answer to HEAD has no body whatever its fields say.
+ * Request path. Reads a response head of `bytes[start..stop)` up to its empty line. A backend is not trusted either:
+ * the framing rules are those of requests. `method` is the request's, since the answer to HEAD has no body whatever
+ * its fields say. Undefined when the bytes end before the head does.
  */
 export function parseResponseHead(
-  text: string,
+  bytes: Buffer,
+  start: number,
+  stop: number,
   fields: RawFields,
   maxFields: number,
   method: string,
-): Http1ResponseHead | HeadFault {
-  const line = parseStatusLine(text);
+): Http1ResponseHead | HeadFault | undefined {
+  const line = parseStatusLine(bytes, start, stop);
   if (isFault(line)) return line;
-  const fieldFault = fields.parse(text, line.end, text.length - 2, maxFields);
+  const fieldFault = fields.parse(bytes, start, line.reasonEnd + 2, stop, maxFields);
+  if (fieldFault === "unfinished") return undefined;
   if (fieldFault !== undefined) return faultOfFields(fieldFault);
+  const text = viewOf(bytes).latin1Slice(start, start + fields.headBytes);
+  fields.text = text;
   const framing = framingOf(fields, line.isOldVersion) ?? UNTIL_CLOSE;
   if (isFault(framing)) return framing;
-  return new Http1ResponseHead(
-    line,
-    fields,
-    isBodiless(line.status, method) ? NO_BODY : framing,
-    text.length,
-  );
+  const reason = text.slice(line.reasonStart - start, line.reasonEnd - start);
+  const body = isBodiless(line.status, method) ? NO_BODY : framing;
+  return new Http1ResponseHead(line, reason, fields, body);
 }
 
 /** RFC 9112 section 6.3, first rule. */
@@ -79,22 +83,27 @@ function isBodiless(status: number, method: string): boolean {
 }
 
 /** `HTTP/1.x SP status [SP reason] CRLF` (RFC 9112 section 4); the space before an empty reason may be missing. */
-function parseStatusLine(text: string): StatusLine | HeadFault {
-  if (!text.startsWith("HTTP/1.")) return FAULT.badStatusLine;
-  const minor = text.charCodeAt(7);
-  if ((minor !== 0x30 && minor !== 0x31) || text.charCodeAt(8) !== SP) return FAULT.badStatusLine;
+function parseStatusLine(bytes: Buffer, start: number, stop: number): StatusLine | HeadFault {
+  if (stop - start < STATUS_BYTES) return FAULT.badStatusLine;
+  for (let offset = 0; offset < VERSION_PREFIX.length; offset++)
+    if (bytes[start + offset] !== VERSION_PREFIX[offset]) return FAULT.badStatusLine;
+  const minor = bytes[start + 7];
+  if ((minor !== 0x30 && minor !== 0x31) || bytes[start + 8] !== SP) return FAULT.badStatusLine;
   let status = 0;
-  for (let at = 9; at < 12; at++) {
-    const code = text.charCodeAt(at);
+  let at = start + 9;
+  for (; at < start + 12; at++) {
+    const code = bytes[at] as number;
     if ((classOf(code) & DIGIT) === 0) return FAULT.badStatusLine;
     status = status * 10 + code - 0x30;
   }
-  let at = 12;
-  if (text.charCodeAt(at) === SP) at++;
-  else if (text.charCodeAt(at) !== CR) return FAULT.badStatusLine;
+  if (bytes[at] === SP) at++;
+  else if (bytes[at] !== CR) return FAULT.badStatusLine;
   const reasonStart = at;
-  while ((classOf(text.charCodeAt(at)) & (FIELD_VALUE | BLANK)) !== 0) at++;
-  if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF || status < 100)
-    return FAULT.badStatusLine;
-  return { status, reason: text.slice(reasonStart, at), isOldVersion: minor === 0x30, end: at + 2 };
+  while (at < stop && ((CLASS[bytes[at] as number] as number) & (FIELD_VALUE | BLANK)) !== 0) at++;
+  if (at + 1 >= stop || bytes[at] !== CR || bytes[at + 1] !== LF || status < 100) return FAULT.badStatusLine;
+  return { status, reasonStart, reasonEnd: at, isOldVersion: minor === 0x30 };
 }
+
+/** `HTTP/1.`, and the fewest bytes of a status line. */
+const VERSION_PREFIX = [0x48, 0x54, 0x54, 0x50, 0x2f, 0x31, 0x2e];
+const STATUS_BYTES = 14;

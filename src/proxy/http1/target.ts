@@ -59,6 +59,16 @@ function parseAbsolute(method: string, text: string): Target | HeadFault {
  * brackets, without user information.
  */
 export function isHostValue(text: string): boolean {
+  if (text === lastHostValue) return true;
+  if (!isHost(text)) return false;
+  lastHostValue = text;
+  return true;
+}
+
+/** Most requests in a row name the same host; comparing is cheaper than reading it again (the get-64 row). */
+let lastHostValue = "-";
+
+function isHost(text: string): boolean {
   if (text.charCodeAt(0) === 0x5b) {
     const end = text.indexOf("]");
     return end > 1 && isIpv6(text, 1, end) && isPort(text, end + 1);

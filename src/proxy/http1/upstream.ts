@@ -208,6 +208,19 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
 
   /** Reads a head from `chunk`, or keeps its beginning; answers the position behind what was used. */
   #readHead(chunk: Buffer, start: number): number {
+    if (this.#partial === undefined) {
+      // Nearly always a head is whole in one read (the get-64 row pays for it).
+      const head = this.#parse(chunk, start, chunk.length);
+      if (head !== undefined && !isFault(head) && head.headBytes <= HEAD_BYTES_MAX) {
+        this.#takeHead(head);
+        return start + head.headBytes;
+      }
+    }
+    return this.#readPart(chunk, start);
+  }
+
+  /** The same for what is no good head yet, or comes in parts. */
+  #readPart(chunk: Buffer, start: number): number {
     const before = this.#partial?.length ?? 0;
     const bytes =
       this.#partial === undefined
@@ -224,14 +237,18 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
       return chunk.length;
     }
     this.#partial = undefined;
-    this.#takeHead(bytes.toString("latin1", 0, end + 4));
+    const head = this.#parse(bytes, 0, end + 4) ?? FAULT.badStatusLine;
+    if (isFault(head)) this.#invalid(head);
+    else this.#takeHead(head);
     return start + end + 4 - before;
   }
 
-  #takeHead(text: string): void {
-    const head = parseResponseHead(text, this.#fields, HEAD_FIELDS_MAX, this.#request?.method ?? "");
-    if (isFault(head)) this.#invalid(head);
-    else if (head.status === 101) this.#switch(head);
+  #parse(bytes: Buffer, start: number, stop: number): Http1ResponseHead | HeadFault | undefined {
+    return parseResponseHead(bytes, start, stop, this.#fields, HEAD_FIELDS_MAX, this.#request?.method ?? "");
+  }
+
+  #takeHead(head: Http1ResponseHead): void {
+    if (head.status === 101) this.#switch(head);
     else if (head.status < 200) this.#inform(head);
     else {
       this.#head = head;

@@ -35,7 +35,7 @@ function runCases() {
       "--bail=1",
       "--testTimeout=4000",
       "--testNamePattern",
-      "^(?!.*data-events)(?!.*hold)",
+      "^(?!.*over a socket)(?!.*hold)",
       ...suites,
     ],
     // A group of its own, so that workers in an endless loop can be ended with it.

@@ -1,12 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { forwardedLines, TrustedNetworks } from "../../../src/proxy/headers.js";
-import { RawFields } from "../../../src/proxy/http1/raw-fields.js";
-import { parseRequestHead } from "../../../src/proxy/http1/request-head.js";
 import type { ClientFacts } from "../../../src/proxy/message.js";
+import { requestHead } from "../../support/heads.js";
 
 function lines(fields: string, facts: Partial<ClientFacts> = {}, line = "GET / HTTP/1.1"): string {
-  const head = parseRequestHead(`${line}\r\n${fields}\r\n`, new RawFields(), 100);
-  if ("detail" in head) throw new Error(head.detail);
+  const head = requestHead(`${line}\r\n${fields}\r\n`);
   const client = {
     remoteAddress: "192.0.2.7",
     isTrusted: false,

@@ -1,23 +1,15 @@
 import type { AccessRecord } from "../../../../src/proxy/access-record.js";
 import { ProxyError } from "../../../../src/proxy/errors.js";
 import { Http1Downstream } from "../../../../src/proxy/http1/downstream.js";
-import { RawFields } from "../../../../src/proxy/http1/raw-fields.js";
-import { type Http1ResponseHead, parseResponseHead } from "../../../../src/proxy/http1/response-head.js";
 import type {
   DownstreamReceiver,
   DownstreamStream,
   FieldList,
   RequestHead,
 } from "../../../../src/proxy/message.js";
+import { responseHead } from "../../../support/heads.js";
 import { FakeConnection } from "./fake-connection.js";
 import { ManualClock } from "./manual-clock.js";
-
-/** A response head as a backend's connection would give it. */
-export function responseHead(text: string, method = "GET"): Http1ResponseHead {
-  const head = parseResponseHead(text, new RawFields(), 100, method);
-  if ("detail" in head) throw new Error(head.detail);
-  return head;
-}
 
 /** An exchange played by the test. */
 export class FakeExchange implements DownstreamReceiver {

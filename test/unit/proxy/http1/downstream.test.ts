@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DownstreamScene, responseHead } from "./downstream-scene.js";
+import { responseHead } from "../../../support/heads.js";
+import { DownstreamScene } from "./downstream-scene.js";
 import { settled } from "./fake-connection.js";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";

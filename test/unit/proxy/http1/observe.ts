@@ -1,11 +1,10 @@
 import { Scoreboard } from "../../../../src/core/scoreboard.js";
 import type { ProxyError } from "../../../../src/proxy/errors.js";
 import { forwardedLines } from "../../../../src/proxy/headers.js";
-import { RawFields } from "../../../../src/proxy/http1/raw-fields.js";
-import { parseRequestHead } from "../../../../src/proxy/http1/request-head.js";
 import { Http1Upstream } from "../../../../src/proxy/http1/upstream.js";
 import { CHUNK_END, chunkStart, lastChunk, requestHeadText } from "../../../../src/proxy/http1/writer.js";
 import type { FieldList, ResponseHead, UpstreamReceiver } from "../../../../src/proxy/message.js";
+import { requestHead } from "../../../support/heads.js";
 import { backendOf } from "../../../support/pool-fixture.js";
 import { DownstreamScene } from "./downstream-scene.js";
 import { FakeConnection } from "./fake-connection.js";
@@ -77,8 +76,7 @@ export interface ObservedResponse {
 
 /** Feeds a backend's bytes, in these pieces and then an end, to a connection that waits for the answer to `request`. */
 export function observeResponse(pieces: readonly string[], request: string): ObservedResponse {
-  const head = parseRequestHead(request, new RawFields(), 100);
-  if ("detail" in head) throw new Error(head.detail);
+  const head = requestHead(request);
   const seen = new Receiver();
   const connection = new FakeConnection();
   const keeper = { keep() {}, forget() {} };
