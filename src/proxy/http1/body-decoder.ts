@@ -66,6 +66,9 @@ export class BodyDecoder {
   #lineBytes = 0;
   #extensionBytes = 0;
   #extensionPart: ExtensionPart = "name-start";
+  /** Data of small chunks that is not passed on yet, in the bytes that are decoded now. */
+  #gatheredStart = 0;
+  #gatheredEnd = 0;
   #trailerText = "";
   #trailers: RawFields | undefined;
   #fault: HeadFault | undefined;
@@ -122,9 +125,12 @@ export class BodyDecoder {
    */
   decode(bytes: Buffer, start: number, sink: BodySink): number {
     let at = start;
+    this.#gatheredStart = start;
+    this.#gatheredEnd = start;
     while (at < bytes.length && this.#state !== State.Done && this.#fault === undefined) {
       at = this.#isData ? this.#data(bytes, at, sink) : this.#framing(bytes, at);
     }
+    this.#passGathered(bytes, sink);
     return at;
   }
 
@@ -140,10 +146,40 @@ export class BodyDecoder {
       return bytes.length;
     }
     const end = Math.min(bytes.length, start + this.#left);
+    if (this.#state === State.ChunkData && this.#left <= GATHERED_BYTES_MAX && end === start + this.#left) {
+      this.#gather(bytes, start, end);
+      return end;
+    }
+    this.#passGathered(bytes, sink);
     this.#left -= end - start;
     if (this.#left === 0) this.#state = this.#state === State.Length ? State.Done : State.ChunkDataCr;
     sink.onBody(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
     return end;
+  }
+
+  /**
+   * Moves the data of a small chunk behind that of the one before, over the framing between them, so that a run of
+   * small chunks is one portion for all who follow (the chunked row pays for it). How data was cut into chunks
+   * means nothing (RFC 9112 section 7.1).
+   */
+  #gather(bytes: Buffer, start: number, end: number): void {
+    if (this.#gatheredEnd === this.#gatheredStart) {
+      this.#gatheredStart = start;
+      this.#gatheredEnd = end;
+    } else {
+      bytes.copyWithin(this.#gatheredEnd, start, end);
+      this.#gatheredEnd += end - start;
+    }
+    this.#left = 0;
+    this.#state = State.ChunkDataCr;
+  }
+
+  #passGathered(bytes: Buffer, sink: BodySink): void {
+    const start = this.#gatheredStart;
+    const end = this.#gatheredEnd;
+    if (end === start) return;
+    this.#gatheredStart = end;
+    sink.onBody(bytes.subarray(start, end));
   }
 
   #beginChunk(): void {

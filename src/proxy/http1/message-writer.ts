@@ -1,9 +1,6 @@
-import type { Connection } from "../connection.js";
+import { type Connection, TEXT_BYTES_MAX, viewOf } from "../connection.js";
 import type { FieldList } from "../message.js";
 import { CHUNK_END, chunkStart, lastChunk } from "./writer.js";
-
-/** Portions up to this size wait for `flush`, to share a write. */
-const HELD_BYTES_MAX = 4 * 1024;
 
 /**
  * Request path. Writes one message after another to a connection: the head, the small portions of its body and
@@ -44,8 +41,9 @@ export class MessageWriter {
   body(bytes: Buffer): boolean {
     const before = this.#isChunked ? this.#held + chunkStart(bytes.length) : this.#held;
     const after = this.#isChunked ? CHUNK_END : "";
-    if (bytes.length <= HELD_BYTES_MAX && before.length <= HELD_BYTES_MAX) {
-      this.#held = before + bytes.toString("latin1") + after;
+    // What fits into one text waits for `flush`, to share a write (the chunked row pays for it).
+    if (before.length + bytes.length + after.length <= TEXT_BYTES_MAX) {
+      this.#held = before + viewOf(bytes).latin1Slice(0, bytes.length) + after;
       return true;
     }
     this.#held = "";

@@ -261,9 +261,9 @@ export const FORWARDED_FRAMING: readonly ForwardedCase[] = [
   accepted(CHUNK, "no chunks", chunked("0\r\n\r\n"), parts("0\r\n\r\n")),
   accepted(
     CHUNK,
-    "two chunks",
+    "two chunks that came together, as one",
     chunked("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"),
-    parts("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"),
+    parts("5\r\nhello\r\n0\r\n\r\n"),
   ),
   accepted(
     CHUNK,
