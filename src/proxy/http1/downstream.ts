@@ -472,11 +472,24 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   /** The last response is out. What the client still sends is thrown away for a while: a reset would make it lose the response. */
   #close(): void {
+    const isSilent = this.#rest === undefined && this.#isLastOfClient;
     this.#state = "lingering";
     this.#rest = undefined;
+    if (isSilent && this.#connection.pendingBytes === 0) {
+      this.#connection.destroy();
+      return;
+    }
     this.#connection.end();
     if (!this.#hasClientEnded) this.#connection.resume();
     this.#awaitEnd();
+  }
+
+  /**
+   * A client that asked for the close may send nothing behind its request (RFC 9112 section 9.6), so there is nothing
+   * to wait for once the kernel has the response. HAProxy closes at once as well (the close row pays for it).
+   */
+  get #isLastOfClient(): boolean {
+    return this.#head?.keepsAlive === false && this.#decoder.isDone;
   }
 
   /** As long as the client takes what is queued it has its usual time; then there is only its end to wait for. */

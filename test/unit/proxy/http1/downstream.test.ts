@@ -22,14 +22,31 @@ describe("keep-alive", () => {
     scene.connection.receive("GET / HTTP/1.1\r\nhost: a\r\nConnection: Close\r\n\r\n");
     scene.exchange().answer(OK, "ok");
     expect(scene.connection.sent).toContain("\r\nconnection: close\r\n");
+    expect(scene.connection.closed).toBe(true);
+  });
+
+  it("waits for the client's end where it asked for the close and sent more all the same", () => {
+    const scene = new DownstreamScene();
+    scene.connection.receive("GET / HTTP/1.1\r\nhost: a\r\nConnection: Close\r\n\r\nmore");
+    scene.exchange().answer(OK, "ok");
     expect(scene.connection.hasEnded).toBe(true);
+    expect(scene.connection.closed).toBe(false);
+  });
+
+  it("waits for the client to take a response that the kernel has not", () => {
+    const scene = new DownstreamScene();
+    scene.connection.receive("GET / HTTP/1.1\r\nhost: a\r\nConnection: Close\r\n\r\n");
+    scene.connection.pendingBytes = 5;
+    scene.exchange().answer(OK, "ok");
+    expect(scene.connection.hasEnded).toBe(true);
+    expect(scene.connection.closed).toBe(false);
   });
 
   it("closes after HTTP/1.0 unless keep-alive was asked for, and says so then", () => {
     const plain = new DownstreamScene();
     plain.connection.receive("GET / HTTP/1.0\r\n\r\n");
     plain.exchange().answer(OK, "ok");
-    expect(plain.connection.hasEnded).toBe(true);
+    expect(plain.connection.closed).toBe(true);
     const kept = new DownstreamScene();
     kept.connection.receive("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     kept.exchange().answer(OK, "ok");
