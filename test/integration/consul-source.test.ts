@@ -56,8 +56,8 @@ function watch(
   };
 }
 
-async function consul(): Promise<RunningConsul> {
-  const running = await startConsul();
+async function consul(config: Readonly<Record<string, unknown>> = {}): Promise<RunningConsul> {
+  const running = await startConsul({ config });
   closers.push(() => running.stop());
   return running;
 }
@@ -232,6 +232,43 @@ describe.skipIf(isConsulMissing())("a source on a real Consul", () => {
     await register(agent, "b", { Port: 81 });
     const { addresses } = watch(agent.url, {}, { taggedAddress: "wan" });
     await expect.poll(addresses, patience).toEqual(["10.1.0.1:81", "203.0.113.9:8080"]);
+  });
+
+  it("says which right a token lacks where Consul hides the list, and keeps what it had", async () => {
+    const master = "6d9f2f8e-0000-4000-8000-000000000001";
+    const agent = await consul({ acl: { enabled: true, default_policy: "allow", tokens: { master } } });
+    await register(agent, "a");
+    const call = async (path: string, body: object) => {
+      const headers = { "x-consul-token": master };
+      const made = await fetch(`${agent.url}/v1${path}`, {
+        method: "PUT",
+        headers,
+        body: JSON.stringify(body),
+      });
+      return (await made.json()) as { SecretID: string; ID: string };
+    };
+    const policy = await call("/acl/policy", {
+      Name: "limited",
+      Rules: 'node_prefix "" { policy = "read" }',
+    });
+    const { SecretID: token } = await call("/acl/token", { Policies: [{ Name: "limited" }] });
+    const { source, addresses } = watch(agent.url, { token, waitMs: 1_000 });
+    await expect.poll(addresses, patience).toEqual(["10.1.0.1:80"]);
+    await call(`/acl/policy/${policy.ID}`, { Name: "limited", Rules: 'node_prefix "" { policy = "deny" }' });
+    await expect
+      .poll(() => source.status().reason, patience)
+      .toBe('every instance is hidden from the token: it lacks node:read on "node1"');
+    expect([addresses(), source.status().state]).toEqual([["10.1.0.1:80"], "stale"]);
+    const rules = 'node_prefix "" { policy = "deny" } service "web" { policy = "deny" }';
+    await call(`/acl/policy/${policy.ID}`, { Name: "limited", Rules: rules });
+    const other = watch(agent.url, { token });
+    await expect
+      .poll(() => other.source.status().reason, patience)
+      .toContain('it lacks service:read on "web"');
+    const unknown = watch(agent.url, { token: "6d9f2f8e-0000-4000-8000-00000000000f" });
+    await expect
+      .poll(() => unknown.source.status().reason, patience)
+      .toContain("the token is unknown to Consul");
   });
 
   it("names the datacenter that does not exist", async () => {

@@ -18,6 +18,7 @@ export type ConsulHeaders = Readonly<Record<string, string | undefined>>;
  * - `cut-short`: the connection ended inside the body
  * - `not-json`: a 2xx answer that is something else, such as a proxy's HTML page
  * - `too-large`: the body exceeds the limit
+ * - `hidden`: the list is empty because the token may not read what is in it
  * - `credentials`: a token or certificate file could not be read
  * - `aborted`: by the caller
  */
@@ -29,6 +30,7 @@ export type ConsulFailure =
         | "cut-short"
         | "not-json"
         | "too-large"
+        | "hidden"
         | "credentials"
         | "aborted";
       readonly message: string;

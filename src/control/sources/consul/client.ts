@@ -12,7 +12,7 @@ import type { ConsulAnswer, ConsulFailure, ConsulHeaders } from "./answer.js";
 /** One call of Consul's HTTP API. */
 export interface ConsulRequest {
   /** Default GET. */
-  readonly method?: "GET" | "PUT";
+  readonly method?: "GET" | "PUT" | "POST";
   /** Below `/v1`, already percent-encoded. */
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
@@ -51,6 +51,7 @@ const failureTextMax = 300;
 interface PapiClient {
   _get(options: object): Promise<PapiResponse>;
   _put(options: object): Promise<PapiResponse>;
+  _post(options: object): Promise<PapiResponse>;
   _ext(event: "onRequest", hook: (request: PapiRequest, next: () => void) => void): void;
   destroy(): void;
 }
@@ -207,9 +208,8 @@ async function send(
       ...credentials,
     };
     // What is written is answered with nothing.
-    return request.method === "PUT"
-      ? acknowledgement(await papi._put(options))
-      : readBody(await papi._get(options));
+    if (request.method === "PUT") return acknowledgement(await papi._put(options));
+    return readBody(await (request.method === "POST" ? papi._post(options) : papi._get(options)));
   } catch (cause) {
     if (ended !== undefined) return endedAnswer(ended, request.timeoutMs);
     return readFailure(cause, clock.wallMs());

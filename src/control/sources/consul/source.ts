@@ -7,7 +7,11 @@ import { StatusTeller } from "../status-teller.js";
 import { type ConsulClient, createConsulClient } from "./client.js";
 import { readHealthEntries, readQueryEntries } from "./health-entry.js";
 import { type MappedList, mapHealthEntries } from "./mapping.js";
+import { type Right, seeingWhatIsHidden } from "./rights.js";
 import { ConsulWatch, type WatchedList } from "./watch.js";
+
+/** One node that is hidden says enough. */
+const nodesAskedMax = 10;
 
 /**
  * Watches one service in Consul over `/v1/health/service/:name`, or repeats a prepared query, on a connection of its
@@ -28,6 +32,7 @@ export function createConsulSource(
 class ConsulSource implements Source {
   readonly #deps: SourceDeps;
   readonly #what: string;
+  readonly #service: string;
   readonly #target: string;
   readonly #client: ConsulClient;
   readonly #list: ResolvedList;
@@ -35,6 +40,8 @@ class ConsulSource implements Source {
   readonly #watch: ConsulWatch<MappedList>;
   #skipped: MappedList["skipped"] = { noPort: 0, noAddress: 0, tags: 0 };
   #statuses: MappedList["statuses"] = { passing: 0, warning: 0, critical: 0, maintenance: 0 };
+  /** Of the last list that was not empty. */
+  #nodes: readonly string[] = [];
   #sink: SourceSink | undefined;
 
   constructor(
@@ -46,6 +53,7 @@ class ConsulSource implements Source {
     const { clock, random, resolver, log } = deps;
     const datacenter = discovery.datacenter ?? consul.datacenter;
     this.#deps = deps;
+    this.#service = discovery.subject.name;
     this.#what = `${discovery.subject.kind} ${discovery.subject.name}`;
     this.#target = targetText(this.#what, datacenter, consul.address);
     this.#client = client;
@@ -58,10 +66,11 @@ class ConsulSource implements Source {
       onState: () => this.#tell(),
       log,
     });
+    const isService = discovery.subject.kind === "service";
     this.#watch = new ConsulWatch({
       path: pathOf(discovery.subject),
       query: queryOf(discovery, consul, datacenter),
-      request: client.request,
+      request: isService ? seeingWhatIsHidden(client.request, () => this.#rights()) : client.request,
       closings: client.closings,
       read: (body) => readList(body, discovery),
       needs: neededRights(discovery.subject),
@@ -123,7 +132,18 @@ class ConsulSource implements Source {
     };
   }
 
+  /** As far as they are known: of nodes those that had instances. */
+  #rights(): readonly Right[] {
+    const nodes = this.#nodes.length === 0 ? [""] : this.#nodes;
+    return [
+      { resource: "service", segment: this.#service },
+      ...nodes.map((segment) => ({ resource: "node", segment }) as const),
+    ];
+  }
+
   #take(mapped: MappedList): void {
+    if (mapped.endpoints.length > 0)
+      this.#nodes = [...new Set(mapped.endpoints.map(({ node }) => node ?? ""))].slice(0, nodesAskedMax);
     const { noPort, noAddress } = mapped.skipped;
     if (noPort + noAddress > this.#skipped.noPort + this.#skipped.noAddress) {
       this.#deps.log.warn(

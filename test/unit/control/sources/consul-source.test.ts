@@ -16,8 +16,14 @@ function setUp(discovery: Partial<ConsulDiscoveryConfig> = {}, config: Partial<C
   const requests: ConsulRequest[] = [];
   let answer = (_answer: ConsulAnswer) => {};
   let closed = 0;
+  const authorizations: (object | undefined)[] = [];
+  let authorization: ConsulAnswer = { kind: "timeout", message: "not asked" };
   const client = {
     request: (request: ConsulRequest) => {
+      if (request.path === "/internal/acl/authorize") {
+        authorizations.push(request.body);
+        return Promise.resolve(authorization);
+      }
       requests.push(request);
       return new Promise<ConsulAnswer>((resolve) => (answer = resolve));
     },
@@ -53,6 +59,10 @@ function setUp(discovery: Partial<ConsulDiscoveryConfig> = {}, config: Partial<C
     source,
     give,
     answer: (a: ConsulAnswer) => answer(a),
+    authorizations,
+    authorize: (body: unknown) => {
+      authorization = { kind: "ok", status: 200, headers: {}, body };
+    },
     closed: () => closed,
   };
 }
@@ -215,4 +225,60 @@ it("aborts its request and closes its connection when stopped", async () => {
   await give(["b", "10.0.0.2", 80]);
   expect(sink.lists()).toEqual([["a=10.0.0.1:80"]]);
   expect(clock.pendingTimers()).toBe(0);
+});
+
+describe("an empty list", () => {
+  const denied = (Resource: string, Segment: string) => ({ Resource, Segment, Access: "read", Allow: false });
+
+  it("is asked about: what the token may not read is hidden, and the list stays", async () => {
+    const { source, sink, give, authorize, authorizations } = setUp({}, { datacenter: "dc1" });
+    source.start(sink);
+    await give(["a", "10.0.0.1", 80]);
+    authorize([{ ...denied("service", "web"), Allow: true }, denied("node", "n1")]);
+    await give();
+    expect(sink.lists()).toEqual([["a=10.0.0.1:80"]]);
+    expect(source.status()).toMatchObject({
+      state: "stale",
+      reason: 'every instance is hidden from the token: it lacks node:read on "n1"',
+    });
+    expect(authorizations).toEqual([
+      [
+        { Resource: "service", Access: "read", Segment: "web" },
+        { Resource: "node", Access: "read", Segment: "n1" },
+      ],
+    ]);
+  });
+
+  it("names all that is missing, also before any node is known", async () => {
+    const { source, sink, give, authorize } = setUp();
+    source.start(sink);
+    authorize([denied("service", "web"), denied("node", "")]);
+    await give();
+    expect(sink.snapshots).toEqual([]);
+    expect(source.status()).toMatchObject({
+      state: "starting",
+      reason:
+        'every instance is hidden from the token: it lacks service:read on "web" and node:read on its nodes',
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ["everything is allowed", [{ Resource: "service", Segment: "web", Access: "read", Allow: true }]],
+    ["the answer is none", { error: "ACL support disabled" }],
+    ["the answer is of another shape", [null, 7, { Allow: false }]],
+  ])("is believed where %s", async (_name, body) => {
+    const { source, sink, give, authorize } = setUp();
+    source.start(sink);
+    authorize(body);
+    await give();
+    expect(sink.lists()).toEqual([[]]);
+    expect(source.status().state).toBe("live");
+  });
+
+  it("is believed of an agent that cannot be asked", async () => {
+    const { source, sink, give } = setUp();
+    source.start(sink);
+    await give();
+    expect(sink.lists()).toEqual([[]]);
+  });
 });
