@@ -7,6 +7,7 @@ import { BackendSearch, type SearchOwner } from "./backend-search.js";
 import type { Connection } from "./connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./dial.js";
 import { connectError, isRepeatable, outcomeOf, ProxyError } from "./errors.js";
+import { grpcJudgement } from "./grpc-status.js";
 import { forwardedLines } from "./headers.js";
 import type { Http1Upstream } from "./http1/upstream.js";
 import type {
@@ -53,6 +54,8 @@ export class Exchange
   #upstream: UpstreamStream | undefined;
   #lines: string | undefined;
   #status = 0;
+  /** What a gRPC answer amounts to; 0 for any other. */
+  #judgedStatus = 0;
   #sentMs = 0;
   #totalTimer: Timer | undefined;
   #tunnel: Tunnel | undefined;
@@ -200,6 +203,7 @@ export class Exchange
 
   onResponseHead(head: ResponseHead): void {
     this.#status = head.status;
+    this.#judgedStatus = grpcJudgement(head.fields);
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
     this.#downstream.sendHead(head);
   }
@@ -218,8 +222,10 @@ export class Exchange
 
   onResponseEnd(trailers: FieldList | undefined): void {
     this.#upstream = undefined;
+    this.#judgedStatus ||= grpcJudgement(trailers);
     this.#downstream.sendEnd(trailers);
-    this.#settle(this.#status >= 500 ? "server-error" : "success", undefined);
+    const status = this.#judgedStatus || this.#status;
+    this.#settle(status >= 500 ? "server-error" : "success", undefined);
     this.#downstream.done();
   }
 
@@ -344,6 +350,7 @@ export class Exchange
       row.add(COUNTER.responseMs, lease.writer, record.responseMs);
       row.add(COUNTER.totalMs, lease.writer, record.totalMs);
     }
+    lease.judgedStatus = this.#judgedStatus;
     lease.release(outcome, this.#status, nowMs);
   }
 }

@@ -26,6 +26,7 @@ export const KIND = {
   via: 20,
   date: 21,
   retryAfter: 22,
+  grpcStatus: 23,
 } as const;
 
 /** One of the kinds. */
@@ -69,6 +70,7 @@ const NAMES: Readonly<Record<string, FieldKind>> = {
   via: KIND.via,
   date: KIND.date,
   "retry-after": KIND.retryAfter,
+  "grpc-status": KIND.grpcStatus,
 };
 
 const BY_NAME: ReadonlyMap<string, FieldKind> = new Map(Object.entries(NAMES));
