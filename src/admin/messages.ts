@@ -14,6 +14,7 @@ import {
 } from "./enums.js";
 import type {
   Backend,
+  Demotion,
   Override,
   Pool,
   SlowStart,
@@ -106,6 +107,7 @@ export class Messages {
         consecutiveConnectFailure: monitor.consecutiveConnectFailure,
         consecutiveLocalOriginFailure: monitor.consecutiveLocalOriginFailure,
         successRate: monitor.successRate,
+        latencyMs: backend.latency.quantileMs,
       },
       weight: this.weight(weightLayers(pool, backend)),
       inFlight: row.inFlight,
@@ -131,12 +133,18 @@ export class Messages {
       scaled: layers.scaled,
       override: layers.override === undefined ? undefined : this.#weightOverride(layers.override),
       slowStart: this.#slowStart(layers.ramp),
+      demotion: this.#demotion(layers.demotion),
     };
   }
 
   #slowStart(ramp: WeightLayers["ramp"]): SlowStart | undefined {
     if (ramp === undefined) return undefined;
     return { share: ramp.share, since: this.#time.at(ramp.sinceMs), until: this.#time.at(ramp.untilMs) };
+  }
+
+  #demotion(demotion: WeightLayers["demotion"]): Demotion | undefined {
+    if (demotion === undefined) return undefined;
+    return { share: demotion.share, since: this.#time.at(demotion.sinceMs), why: demotion.why };
   }
 
   #weightOverride(override: CoreOverride<WeightChange>): WeightOverride {

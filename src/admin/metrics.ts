@@ -302,6 +302,14 @@ const BACKEND_FAMILIES: readonly Family<Backend>[] = [
     "Share of weight and limit that slow start grants; 1 when it is over.",
     (backend) => backend.ramp,
   ),
+  gauge(
+    "pilotfish_backend_demotion_share",
+    "Share of its weight that is left to a backend that is slow; 1 when it is not.",
+    (backend) => backend.demotion,
+  ),
+  gauge("pilotfish_backend_compared_latency_seconds", "The time that backends are compared by.", (backend) =>
+    seconds(backend.latency.quantileMs),
+  ),
   gauge("pilotfish_backend_current_sessions", "Leases open.", (backend) => backend.inFlight),
   gauge(
     "pilotfish_backend_max_sessions",

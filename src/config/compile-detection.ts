@@ -1,6 +1,9 @@
 import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.js";
 import type { ParsedConfig } from "./schema/config.js";
-import { outlierDetectionDefaults } from "./schema/outlier-detection.js";
+import { latencyDefaults, outlierDetectionDefaults } from "./schema/outlier-detection.js";
+
+/** Algorithms under which backends serve different requests, so that their times do not compare, and a new weight moves keys. */
+const KEYED_ALGORITHMS: readonly string[] = ["consistent-hash", "maglev"];
 
 type ParsedPool = ParsedConfig["pools"][number];
 
@@ -8,6 +11,7 @@ type ParsedPool = ParsedConfig["pools"][number];
 export function compileOutlierDetection(
   detection: ParsedPool["outlierDetection"],
   isOffByDefault: boolean,
+  algorithm: string,
 ): OutlierDetectionConfig | undefined {
   if (detection === false || (detection === undefined && isOffByDefault)) return undefined;
   const {
@@ -15,6 +19,7 @@ export function compileOutlierDetection(
     baseEjectionTime,
     maxEjectionTime,
     maxEjectionTimeJitter,
+    latency,
     enforcingConsecutive5xx,
     enforcingConsecutiveGatewayFailure,
     enforcingConsecutiveConnectFailure,
@@ -41,7 +46,16 @@ export function compileOutlierDetection(
     baseEjectionTimeMs: baseEjectionTime,
     maxEjectionTimeMs: maxEjectionTime,
     maxEjectionTimeJitterMs: maxEjectionTimeJitter,
+    latency: compileLatency(latency ?? !KEYED_ALGORITHMS.includes(algorithm)),
   };
+}
+
+function compileLatency(
+  latency: NonNullable<typeof outlierDetectionDefaults.latency>,
+): OutlierDetectionConfig["latency"] {
+  if (latency === false) return undefined;
+  const { minDifference, ...rest } = latency === true ? latencyDefaults : latency;
+  return { ...rest, minDifferenceMs: minDifference };
 }
 
 /** Slow start of a pool; undefined where it is off. */

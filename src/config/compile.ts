@@ -198,7 +198,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     retries: pool.retries,
     reuse: { mode: pool.reuse, safeForMs: pool.reuseSafeFor },
     healthCheck: compileHealthCheck(pool.healthCheck),
-    outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly),
+    outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly, pool.balance.algorithm),
     slowStart: compileSlowStart(pool.slowStart),
     limits: pool.limits,
     drainDeadlineMs: pool.drainDeadline,

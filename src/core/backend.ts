@@ -1,4 +1,5 @@
 import { type Endpoint, formatAddress, rowIdOf } from "./endpoint.js";
+import { LatencyMonitor } from "./latency.js";
 import { OutlierMonitor } from "./outlier.js";
 import type { Row } from "./scoreboard.js";
 
@@ -60,6 +61,7 @@ export class Backend {
   #lastUsedMs = Number.NaN;
   #lastSuccessMs = Number.NaN;
   readonly monitor = new OutlierMonitor();
+  readonly latency = new LatencyMonitor();
   /** The identity at one address: `key@host:port`. Unique in a pool. */
   readonly id: string;
   /** `host:port` to connect to, with brackets around an IPv6 literal. */

@@ -1,7 +1,8 @@
 import type { Backend } from "./backend.js";
-import { beginEjection, endEjection, forgive, forgivenAtMs } from "./ejection.js";
+import { beginEjection, type EjectionTimes, endEjection, forgive, forgivenAtMs } from "./ejection.js";
 import { EjectionCounts } from "./ejection-counts.js";
 import type { PoolEvent } from "./events.js";
+import { LatencyComparison } from "./latency.js";
 import type { Outcome } from "./outcome.js";
 import {
   type DetectedCause,
@@ -29,6 +30,8 @@ export interface DetectionHost {
     untilMs: number | undefined,
     nowMs: number,
   ): void;
+  /** The demotion of a backend moved: its weight follows. */
+  demoted(backend: Backend, why: string, nowMs: number): void;
   note(event: PoolEvent, nowMs: number): void;
   /** Something may be due earlier than `nextDueMs` said. */
   dueMoved(): void;
@@ -43,6 +46,7 @@ export class Detection {
   readonly #host: DetectionHost;
   readonly #writer: number;
   readonly #random: () => number;
+  readonly #latency: LatencyComparison;
   /** End of the interval under way; infinite while no request came since the last one. */
   #sweepAtMs = Number.POSITIVE_INFINITY;
 
@@ -54,6 +58,13 @@ export class Detection {
     this.#host = host;
     this.#writer = writer;
     this.#random = random;
+    this.#latency = new LatencyComparison({
+      options: () => host.options()?.latency,
+      intervalMs: () => this.#times.intervalMs,
+      backends: () => host.backends(),
+      demoted: (backend, why, nowMs) => host.demoted(backend, why, nowMs),
+      dueMoved: () => host.dueMoved(),
+    });
   }
 
   /** Request path. Takes note of how an attempt ended; may eject. `status` as HTTP has it. */
@@ -63,6 +74,15 @@ export class Detection {
     if (this.#sweepAtMs === Number.POSITIVE_INFINITY) this.#beginInterval(nowMs + options.intervalMs);
     const cause = recordOutcome(options, backend.monitor, outcome, status);
     if (cause !== undefined) this.#detected(options, backend, cause, cause, nowMs);
+  }
+
+  /** Request path. A backend began to answer after so long. */
+  timed(backend: Backend, ms: number, nowMs: number): void {
+    this.#latency.timed(backend, ms, nowMs);
+  }
+
+  get #times(): EjectionTimes {
+    return this.#host.options() ?? MANUAL_OUTLIER_OPTIONS;
   }
 
   /** Ejects, whatever the cap; without a duration for as long as its count of ejections says. */
@@ -78,8 +98,7 @@ export class Detection {
     const options = this.#host.options();
     const mostJitterMs = options?.maxEjectionTimeJitterMs ?? 0;
     const jitterMs = mostJitterMs === 0 ? 0 : mostJitterMs * this.#random();
-    const times = options ?? MANUAL_OUTLIER_OPTIONS;
-    const untilMs = beginEjection(times, backend.monitor, cause, { durationMs, jitterMs }, nowMs);
+    const untilMs = beginEjection(this.#times, backend.monitor, cause, { durationMs, jitterMs }, nowMs);
     this.#host.state(backend, "ejected", why, untilMs, nowMs);
     this.#host.dueMoved();
   }
@@ -101,7 +120,7 @@ export class Detection {
 
   /** Does what is due: returns, the end of an interval, forgiveness. */
   tick(nowMs: number): void {
-    const times = this.#host.options() ?? MANUAL_OUTLIER_OPTIONS;
+    const times = this.#times;
     for (const backend of this.#host.backends()) {
       const { monitor } = backend;
       if (monitor.ejectedUntilMs !== undefined && monitor.ejectedUntilMs <= nowMs)
@@ -109,12 +128,13 @@ export class Detection {
       forgive(times, monitor, nowMs);
     }
     if (this.#sweepAtMs <= nowMs) this.#sweep(nowMs);
+    this.#latency.tick(nowMs);
   }
 
   /** When to call `tick` next; infinite when nothing is due. */
   nextDueMs(): number {
-    const times = this.#host.options() ?? MANUAL_OUTLIER_OPTIONS;
-    let due = this.#sweepAtMs;
+    const times = this.#times;
+    let due = Math.min(this.#sweepAtMs, this.#latency.nextDueMs());
     for (const { monitor } of this.#host.backends()) {
       due = Math.min(due, monitor.ejectedUntilMs ?? due, forgivenAtMs(times, monitor));
     }

@@ -27,6 +27,8 @@ export interface WeightLayers {
   readonly override: Override<WeightChange> | undefined;
   /** Undefined unless it is ramping. */
   readonly ramp: RampLayer | undefined;
+  /** Undefined unless it answers much slower than the others. */
+  readonly demotion: DemotionLayer | undefined;
   /** 0 to 256. */
   readonly inForce: number;
   /** As balancers see it, 0 to 4096. */
@@ -40,6 +42,14 @@ export interface RampLayer {
   readonly sinceMs: number;
   /** When it will have its full share. */
   readonly untilMs: number | undefined;
+}
+
+/** A demotion for being slow. */
+export interface DemotionLayer {
+  /** Of the weight, above 0 to 1. */
+  readonly share: number;
+  readonly sinceMs: number | undefined;
+  readonly why: string;
 }
 
 /** How one backend stands when a pick is made. */
@@ -124,6 +134,7 @@ export function weightLayers(pool: Pool, backend: Backend): WeightLayers {
     scaled: scaledWeight(discovered, pool.weightScale),
     override: pool.overridesOf(backend.endpoint.key).weight,
     ramp: rampLayer(backend),
+    demotion: demotionLayer(backend),
     inForce: backend.weight,
     sixteenths: backend.row.weight16,
   };
@@ -132,6 +143,11 @@ export function weightLayers(pool: Pool, backend: Backend): WeightLayers {
 function rampLayer({ ramp, rampSinceMs, rampUntilMs }: Backend): RampLayer | undefined {
   if (rampSinceMs === undefined) return undefined;
   return { share: ramp, sinceMs: rampSinceMs, untilMs: rampUntilMs };
+}
+
+function demotionLayer({ demotion, latency }: Backend): DemotionLayer | undefined {
+  if (demotion === 1) return undefined;
+  return { share: demotion, sinceMs: latency.demotedSinceMs, why: latency.why };
 }
 
 /** Says who would be picked now and why each backend is in or out. Takes nothing. */
@@ -186,8 +202,10 @@ function candidateText(
 
 /** Why the weight in force is less than the one asked for. */
 function reductionWords(backend: Backend): string {
-  if (backend.rampSinceMs === undefined) return "";
-  return ` (slow start grants ${percent(backend.ramp)})`;
+  const words: string[] = [];
+  if (backend.rampSinceMs !== undefined) words.push(`slow start grants ${percent(backend.ramp)}`);
+  if (backend.demotion < 1) words.push(`demoted to ${percent(backend.demotion)}, ${backend.latency.why}`);
+  return words.length === 0 ? "" : ` (${words.join("; ")})`;
 }
 
 function percent(share: number): string {

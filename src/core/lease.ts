@@ -15,6 +15,8 @@ export class Lease {
   readonly writer: number;
   /** What detection takes the status for, where the answer's own does not tell (gRPC); 0 where it does. */
   judgedStatus = 0;
+  /** From the request's sending to the begin of the answer; below 0 when there was none. */
+  latencyMs = -1;
   readonly #owner: LeaseOwner;
   #isOpen = true;
 

@@ -1,3 +1,4 @@
+import type { LatencyOptions } from "./latency.js";
 import type { Outcome } from "./outcome.js";
 
 /** What a detector can find. Detections are counted by it. */
@@ -58,6 +59,8 @@ export interface OutlierOptions {
   readonly minHealthyBackends: number;
   /** A passed active check ends an ejection. */
   readonly successfulActiveHealthCheckUneject: boolean;
+  /** Demotion of backends that answer too slowly; undefined when it is off. Compared once per interval. */
+  readonly latency: LatencyOptions | undefined;
 }
 
 /** For pools without detection: nothing is detected, but the operator's ejections need durations all the same. */

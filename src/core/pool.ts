@@ -282,15 +282,16 @@ export class Pool implements LeaseOwner {
       backend.row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
     }
     if (backend.isFiled) this.#balancer.released(backend);
-    if (!backend.isGone)
-      this.#detection.settled(
-        backend,
-        outcome,
-        lease.judgedStatus === 0 ? status : lease.judgedStatus,
-        nowMs,
-      );
+    if (!backend.isGone) this.#judge(lease, outcome, status, nowMs);
     if (backend.isGone && backend.inFlight === 0) this.#remove(backend, nowMs);
     this.#finish(nowMs);
+  }
+
+  /** Detection hears of an attempt. */
+  #judge(lease: Lease, outcome: Outcome, status: number, nowMs: number): void {
+    const { backend, judgedStatus, latencyMs } = lease;
+    this.#detection.settled(backend, outcome, judgedStatus === 0 ? status : judgedStatus, nowMs);
+    if (latencyMs >= 0) this.#detection.timed(backend, latencyMs, nowMs);
   }
 
   invariantBroken(what: string): void {
@@ -622,6 +623,7 @@ export class Pool implements LeaseOwner {
         untilMs: number | undefined,
         nowMs: number,
       ) => this.#state(backend, "detection", state, why, untilMs, nowMs),
+      demoted: (backend: Backend, why: string, nowMs: number) => this.#weigh(backend, why, nowMs),
       note: (event: PoolEvent, nowMs: number) => this.#announcer.note(event, nowMs),
       dueMoved: () => this.#moveDue(),
     };

@@ -351,6 +351,7 @@ export class Exchange
       row.add(COUNTER.totalMs, lease.writer, record.totalMs);
     }
     lease.judgedStatus = this.#judgedStatus;
+    lease.latencyMs = record.responseMs;
     lease.release(outcome, this.#status, nowMs);
   }
 }

@@ -82,6 +82,7 @@ export const OUTLIER: OutlierOptions = {
   maxEjectionPercent: 50,
   minHealthyBackends: 1,
   successfulActiveHealthCheckUneject: true,
+  latency: undefined,
 };
 
 /** A pool that throws when an invariant breaks; leastconn without detection but for what is given. */

@@ -1,12 +1,59 @@
 import { z } from "zod";
 import { accept, refuse } from "../parsed.js";
-import { duration, flag, integer, isAbove, isAnyMap, isOff, isOn, scalar, strictMap } from "./field.js";
+import {
+  decimal,
+  duration,
+  flag,
+  integer,
+  isAbove,
+  isAnyMap,
+  isOff,
+  isOn,
+  scalar,
+  strictMap,
+} from "./field.js";
 
 const DEFAULT_MAX_EJECTION_MS = 300_000;
 
 const count = (doc: string) => integer(doc, { min: 0, max: 1_000_000 });
 const percent = (doc: string) => integer(doc, { min: 0, max: 100 });
 const chance = (of: string) => percent(`Chance in percent that ${of} ejects; at 0 it is only counted.`);
+
+const latencyMap = strictMap({
+  percentile: integer("Time that is compared: the one this percent of the answers do not exceed.", {
+    min: 50,
+    max: 99,
+  }).prefault(90),
+  factor: decimal("Slow is what takes so many times as long as the middle one of the others,", {
+    min: 1,
+    max: 1_000,
+  }).prefault(3),
+  deviations: decimal("and so many deviations longer, by the median absolute deviation of the others,", {
+    min: 0,
+    max: 100,
+  }).prefault(3),
+  minDifference: duration("and at least this much longer.").prefault("25ms"),
+  requestVolume: integer("Answers in memory, the older ones in part, without which nobody is compared.", {
+    min: 1,
+    max: 1_000_000,
+  }).prefault(30),
+  minWeightPercent: integer("Least share of the weight that is left to a slow backend, in percent.", {
+    min: 1,
+    max: 100,
+  }).prefault(10),
+});
+
+/** What `on` means. */
+export const latencyDefaults = latencyMap.parse({});
+
+const latencySchema = z.union([
+  scalar(
+    "On with defaults, or off.",
+    (input) => (isOff(input) ? accept(false) : isOn(input) ? accept(true) : refuse("on, off or a map")),
+    { enum: ["on", "off", true, false] },
+  ),
+  latencyMap,
+]);
 
 const outlierDetectionMap = strictMap({
   consecutive5xx: count("Server errors in a row that eject; 0 for never.").prefault(5),
@@ -66,6 +113,11 @@ const outlierDetectionMap = strictMap({
     max: 1_000_000,
   }).prefault(1),
   successfulActiveHealthCheckUneject: flag("Whether a passed active check ends an ejection.").prefault(true),
+  latency: latencySchema
+    .optional()
+    .describe(
+      "Takes weight, half of it per interval, from backends that answer much slower than the others. On by default, off where the algorithm binds keys to backends.",
+    ),
 })
   .refine(({ baseEjectionTime, maxEjectionTime }) => !isAbove(baseEjectionTime, maxEjectionTime), {
     path: ["maxEjectionTime"],

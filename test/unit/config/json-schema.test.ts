@@ -65,7 +65,7 @@ pools:
     reuse: safe
     reuseSafeFor: 1s
     healthCheck: { interval: 2s, timeout: 1s, fall: 3, rise: 2 }
-    outlierDetection: { consecutive5xx: 5, interval: 10s, baseEjectionTime: 30s, maxEjectionTime: 1h, maxEjectionPercent: 50, splitExternalLocalOriginErrors: true, enforcingSuccessRate: 50, maxEjectionTimeJitter: 1s, minHealthyBackends: 2 }
+    outlierDetection: { consecutive5xx: 5, interval: 10s, baseEjectionTime: 30s, maxEjectionTime: 1h, maxEjectionPercent: 50, splitExternalLocalOriginErrors: true, enforcingSuccessRate: 50, maxEjectionTimeJitter: 1s, minHealthyBackends: 2, latency: { percentile: 95, factor: 2.5 } }
     slowStart: { window: 30s, aggression: 1.5, minPercent: 10 }
     limits: { maxConnectionsPerBackend: 100, maxRequestsPerBackend: 0, maxQueue: 1000 }
     drainDeadline: 30s

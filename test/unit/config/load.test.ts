@@ -156,6 +156,14 @@ describe("a minimal file", () => {
             maxEjectionPercent: 50,
             minHealthyBackends: 1,
             successfulActiveHealthCheckUneject: true,
+            latency: {
+              percentile: 90,
+              factor: 3,
+              deviations: 3,
+              minDifferenceMs: 25,
+              requestVolume: 30,
+              minWeightPercent: 10,
+            },
           },
           limits: { maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
           drainDeadlineMs: 30_000,
@@ -259,6 +267,16 @@ pools: [{ name: web, discovery: { type: static, endpoints: ["a:1"] }, ${text} }]
   ] as const)("takes %s for the chance of %s", (key, cause) => {
     const enforcing = pool(`outlierDetection: { ${key}: 7 }`)?.outlierDetection?.enforcing;
     expect(Object.entries(enforcing ?? {}).filter(([, percent]) => percent === 7)).toEqual([[cause, 7]]);
+  });
+
+  it.each([
+    ["outlierDetection: { latency: off }", "", undefined],
+    ["outlierDetection: { latency: on }", "{ outlierDetection: { latency: { factor: 7 } } }", 7],
+    ["outlierDetection: { latency: { percentile: 95 } }", "", 3],
+    ["outlierDetection: {}", "{ outlierDetection: { latency: off } }", undefined],
+  ])("with %s over %s compares latency by factor %j", (text, defaults, factor) => {
+    const detection = pool(text, defaults === "" ? undefined : defaults)?.outlierDetection;
+    expect(detection?.latency?.factor).toBe(factor);
   });
 
   it("takes the defaults' thresholds when it only says on", () => {

@@ -505,7 +505,11 @@ export interface DetectionFact {
   /** Connect failures, timeouts and resets in a row; counted where they are judged apart. */
   consecutiveLocalOriginFailure: number;
   /** Percent of the last interval; absent when it saw too few requests to be compared. */
-  successRate?: number | undefined;
+  successRate?:
+    | number
+    | undefined;
+  /** The time that is compared, in milliseconds; absent when too few answers are remembered. */
+  latencyMs?: number | undefined;
 }
 
 /** The weight in force and its layers. */
@@ -523,7 +527,22 @@ export interface Weight {
     | WeightOverride
     | undefined;
   /** Absent unless the backend is ramping. */
-  slowStart?: SlowStart | undefined;
+  slowStart?:
+    | SlowStart
+    | undefined;
+  /** Absent unless the backend answers much slower than the others. */
+  demotion?: Demotion | undefined;
+}
+
+/** What is left of the weight of a backend that is slow. */
+export interface Demotion {
+  /** Share of its weight, above 0 to 1. */
+  share: number;
+  since?:
+    | Timestamp
+    | undefined;
+  /** In words: its time and that of the others. */
+  why: string;
 }
 
 /** The ramp of a backend that joined or returned. */
@@ -2976,6 +2995,7 @@ function createBaseDetectionFact(): DetectionFact {
     consecutiveConnectFailure: 0,
     consecutiveLocalOriginFailure: 0,
     successRate: undefined,
+    latencyMs: undefined,
   };
 }
 
@@ -3013,6 +3033,9 @@ export const DetectionFact: MessageFns<DetectionFact> = {
     }
     if (message.successRate !== undefined) {
       writer.uint32(89).double(message.successRate);
+    }
+    if (message.latencyMs !== undefined) {
+      writer.uint32(97).double(message.latencyMs);
     }
     return writer;
   },
@@ -3118,6 +3141,14 @@ export const DetectionFact: MessageFns<DetectionFact> = {
             message.successRate = reader.double();
             continue;
           }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.latencyMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3150,12 +3181,21 @@ export const DetectionFact: MessageFns<DetectionFact> = {
     message.consecutiveConnectFailure = object.consecutiveConnectFailure ?? 0;
     message.consecutiveLocalOriginFailure = object.consecutiveLocalOriginFailure ?? 0;
     message.successRate = object.successRate ?? undefined;
+    message.latencyMs = object.latencyMs ?? undefined;
     return message;
   },
 };
 
 function createBaseWeight(): Weight {
-  return { inForce: 0, sixteenths: 0, discovered: 0, scaled: 0, override: undefined, slowStart: undefined };
+  return {
+    inForce: 0,
+    sixteenths: 0,
+    discovered: 0,
+    scaled: 0,
+    override: undefined,
+    slowStart: undefined,
+    demotion: undefined,
+  };
 }
 
 export const Weight: MessageFns<Weight> = {
@@ -3177,6 +3217,9 @@ export const Weight: MessageFns<Weight> = {
     }
     if (message.slowStart !== undefined) {
       SlowStart.encode(message.slowStart, writer.uint32(50).fork()).join();
+    }
+    if (message.demotion !== undefined) {
+      Demotion.encode(message.demotion, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -3242,6 +3285,14 @@ export const Weight: MessageFns<Weight> = {
             message.slowStart = SlowStart.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.demotion = Demotion.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3269,6 +3320,90 @@ export const Weight: MessageFns<Weight> = {
     message.slowStart = (object.slowStart !== undefined && object.slowStart !== null)
       ? SlowStart.fromPartial(object.slowStart)
       : undefined;
+    message.demotion = (object.demotion !== undefined && object.demotion !== null)
+      ? Demotion.fromPartial(object.demotion)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDemotion(): Demotion {
+  return { share: 0, since: undefined, why: "" };
+}
+
+export const Demotion: MessageFns<Demotion> = {
+  encode(message: Demotion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.share !== 0) {
+      writer.uint32(9).double(message.share);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(message.since, writer.uint32(18).fork()).join();
+    }
+    if (message.why !== "") {
+      writer.uint32(26).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Demotion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDemotion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.share = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.why = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Demotion>, I>>(base?: I): Demotion {
+    return Demotion.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Demotion>, I>>(object: I): Demotion {
+    const message = createBaseDemotion();
+    message.share = object.share ?? 0;
+    message.since = (object.since !== undefined && object.since !== null)
+      ? Timestamp.fromPartial(object.since)
+      : undefined;
+    message.why = object.why ?? "";
     return message;
   },
 };
