@@ -1,5 +1,6 @@
 import type { Backend } from "./backend.js";
 import { loadKey } from "./balancers/leastconn.js";
+import { outOfWorkWords } from "./out-of-work.js";
 import type { Override } from "./override.js";
 import type { Pool, Refusal } from "./pool.js";
 import { scaledWeight, type WeightChange } from "./weight.js";
@@ -221,7 +222,7 @@ function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Back
       return `nothing to pick: ${why}`;
     }
     return pool.eligibleCount === 0
-      ? `nothing to pick: none of ${pool.size} backends takes new work`
+      ? `nothing to pick: none of ${pool.size} backends takes new work: ${outOfWorkWords(pool.backends())}`
       : `nothing to pick now: ${among}, all of them at their limit; requests wait in the queue`;
   }
   const how = pickedWords(pool.algorithm, picked);
