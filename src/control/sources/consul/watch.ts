@@ -176,6 +176,14 @@ export class ConsulWatch<T> {
     this.#distrust ??= "the connection was closed";
   }
 
+  /** One that closed while the query was on its way may have led to another agent as well. */
+  #noteConnection(answer: ConsulResponse): void {
+    const isToClose = answer.headers.connection?.toLowerCase() === "close";
+    if (!isToClose && this.#closings !== undefined && this.#closings !== this.#options.closings())
+      this.#distrust ??= "the connection was closed";
+    this.#closings = isToClose ? undefined : this.#options.closings();
+  }
+
   /** Short enough to be answered when a grace time ends. */
   #nextWaitMs(): number {
     const { waitMs, emptyGraceMs, clock } = this.#options;
@@ -205,7 +213,7 @@ export class ConsulWatch<T> {
 
   /** Judges an answer and takes what it says; the delay until the next query, or why it is no answer. */
   #take(answer: ConsulResponse): number | Setback {
-    const { read, clock, closings } = this.#options;
+    const { read, clock } = this.#options;
     const meta = readQueryMeta(answer.headers);
     if (meta === undefined)
       return refused("answer has no usable X-Consul-Index: something else than Consul answers");
@@ -216,7 +224,7 @@ export class ConsulWatch<T> {
       return refused(`every instance is hidden from the token: it lacks ${this.#options.needs}`);
     }
     const wentBack = this.#advance(meta.index);
-    this.#closings = answer.headers.connection?.toLowerCase() === "close" ? undefined : closings();
+    this.#noteConnection(answer);
     const nowMs = clock.nowMs();
     const doubt = this.#doubt(list.count, wentBack, meta);
     return doubt === undefined || this.#isGraceOver(nowMs)
