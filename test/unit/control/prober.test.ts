@@ -3,7 +3,7 @@ import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../../../src
 import { Prober } from "../../../src/control/prober.js";
 import type { Backend } from "../../../src/core/backend.js";
 import type { Pool } from "../../../src/core/pool.js";
-import { endpoint, newPool } from "../../support/pool-fixture.js";
+import { endpoint, newPool, OUTLIER } from "../../support/pool-fixture.js";
 import { ManualClock } from "./sources/manual-clock.js";
 
 const INTERVAL_MS = 1_000;
@@ -33,9 +33,9 @@ class HeldProbe implements Probe {
   }
 }
 
-function setUp(random = 0) {
+function setUp(random = 0, changes: Parameters<typeof newPool>[0] = {}) {
   const clock = new ManualClock();
-  const pool = newPool();
+  const pool = newPool(changes);
   const probe = new HeldProbe();
   const options = { intervalMs: INTERVAL_MS, timeoutMs: 500, fall: 3, rise: 2 };
   const prober = new Prober(pool, probe, options, clock, () => random);
@@ -91,6 +91,24 @@ describe("a prober", () => {
     expect(world.backend.facts.check.state).toBe("down");
     expect(world.pool.total("checksFailed")).toBe(5);
     expect(world.pool.total("timesDown")).toBe(1);
+  });
+
+  it("ends an ejection by a check that passes, not by one that fails while the verdict is still up", async () => {
+    const world = setUp(0, { outlier: { ...OUTLIER, consecutive5xx: 1 } });
+    const { pool, clock, probe, backend } = world;
+    const checkAll = async (passed: boolean): Promise<void> => {
+      await clock.advance(INTERVAL_MS);
+      while (probe.open.length > 0) probe.answer(passed);
+    };
+    pool.apply({ endpoints: [endpoint("a"), endpoint("b")] }, clock.nowMs());
+    await checkAll(true);
+    const others = [...pool.backends()].filter((each) => each !== backend);
+    pool.acquire(others, clock.nowMs())?.release("server-error", 500, clock.nowMs());
+    expect(backend.facts.detection.state).toBe("ejected");
+    await checkAll(false);
+    expect(backend.facts).toMatchObject({ check: { state: "up" }, detection: { state: "ejected" } });
+    await checkAll(true);
+    expect(backend.facts.detection).toMatchObject({ state: "active", why: "an active check passed" });
   });
 
   it("never has two checks of a backend open", async () => {
