@@ -10,6 +10,7 @@ import type { SavedList } from "./control/saved-list.js";
 import type { PoolSource, SourceDeps } from "./control/source.js";
 import type { Balancer } from "./core/balancer.js";
 import { Pool, type PoolOptions } from "./core/pool.js";
+import { RetryBudget } from "./core/retry-budget.js";
 import { createBalancer, createProbe, createSource } from "./extensions.js";
 import type { Log } from "./platform/log.js";
 import { UpstreamConnections, type UpstreamConnectionsOptions } from "./proxy/http1/upstream-connections.js";
@@ -48,6 +49,7 @@ export class Upstream {
     this.service = {
       pool,
       ...rulesOf(config),
+      retryBudget: new RetryBudget(),
       work: new OpenWork(),
       connections: new UpstreamConnections(pool, connectionOptions(config), clock),
     };

@@ -175,7 +175,7 @@ function compileRoute(route: ParsedRoute): RouteConfig {
     },
     pools: route.pools ?? (route.pool === undefined ? [] : [{ pool: route.pool, weight: 1 }]),
     timeouts: { requestTotalMs: route.timeouts.requestTotal, serverMs: route.timeouts.server },
-    retries: { max: route.retries.max },
+    retries: { max: route.retries.max, perTryMs: route.retries.perTryTimeout, on: route.retries.on },
   };
 }
 
@@ -195,7 +195,16 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
       requestTotalMs: pool.timeouts.requestTotal,
       upstreamIdleMs: pool.timeouts.upstreamIdle,
     },
-    retries: pool.retries,
+    retries: {
+      max: pool.retries.max,
+      redispatch: pool.retries.redispatch,
+      perTryMs: pool.retries.perTryTimeout,
+      on: pool.retries.on,
+      nonIdempotent: pool.retries.nonIdempotent,
+      maxBodyBytes: pool.retries.maxBodyBytes,
+      backoff: { baseMs: pool.retries.backoff.base, maxMs: pool.retries.backoff.max },
+      budget: pool.retries.budget,
+    },
     reuse: { mode: pool.reuse, safeForMs: pool.reuseSafeFor },
     healthCheck: compileHealthCheck(pool.healthCheck),
     outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly, pool.balance.algorithm),

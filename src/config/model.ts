@@ -209,7 +209,7 @@ export interface RouteConfig {
   /** At least one; weights share the traffic. */
   readonly pools: readonly { readonly pool: string; readonly weight: number }[];
   readonly timeouts: { readonly requestTotalMs: number | undefined; readonly serverMs: number | undefined };
-  readonly retries: { readonly max: number | undefined };
+  readonly retries: RouteRetryConfig;
 }
 
 /** What a request must be; what is undefined matches everything. */
@@ -308,6 +308,24 @@ export interface RetryConfig {
   readonly max: number;
   /** Whether a later try may go to another backend. */
   readonly redispatch: boolean;
+  /** Longest wait for the head of an answer of one try, its connection included; 0 for no limit of its own. */
+  readonly perTryMs: number;
+  /** HAProxy's `retry-on` words, statuses, and names of gRPC statuses. */
+  readonly on: readonly (string | number)[];
+  /** Whether requests that are not idempotent are sent again after they may have reached a backend. */
+  readonly nonIdempotent: boolean;
+  /** Bytes of a request's body that are kept for a further try. */
+  readonly maxBodyBytes: number;
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number };
+  /** Tries after the first that may be under way at once. */
+  readonly budget: { readonly percent: number; readonly min: number };
+}
+
+/** What a route says in place of its pool; undefined leaves it to the pool. */
+export interface RouteRetryConfig {
+  readonly max: number | undefined;
+  readonly perTryMs: number | undefined;
+  readonly on: readonly (string | number)[] | undefined;
 }
 
 /** On which upstream connections a request may travel. */

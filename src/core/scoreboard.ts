@@ -40,6 +40,7 @@ export const COUNTER_NAMES = [
   "bytesOut",
   "retries",
   "redispatches",
+  "retriesDenied",
   "connectionsOpened",
   "connectionsReused",
   "timed",

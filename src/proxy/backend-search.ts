@@ -5,7 +5,7 @@ import type { Ticket, Waiter } from "../core/queue.js";
 import { COUNTER } from "../core/scoreboard.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { AccessRecord } from "./access-record.js";
-import { outcomeOf, ProxyError } from "./errors.js";
+import { ProxyError } from "./errors.js";
 import type { UpstreamService } from "./upstream-service.js";
 
 /** What a search needs of a pool. */
@@ -17,6 +17,13 @@ export interface SearchOwner {
   onLease(lease: Lease): void;
   /** There is none to be had. */
   onSearchFailed(error: ProxyError): void;
+}
+
+/** How a try ended that another is to follow. */
+export interface FailedTry {
+  readonly outcome: Outcome;
+  /** 0 where there was no answer. */
+  readonly status: number;
 }
 
 /** HAProxy's pause before the same server is tried again, if the connect timeout is not shorter. */
@@ -39,7 +46,7 @@ export class BackendSearch implements Waiter {
   #timer: Timer | undefined;
   #waitingSinceMs = 0;
   /** The slot that is held through the pause before the same backend is tried again. */
-  #kept: { readonly lease: Lease; readonly outcome: Outcome } | undefined;
+  #kept: { readonly lease: Lease; readonly failed: FailedTry } | undefined;
 
   constructor(
     service: SearchedService,
@@ -60,6 +67,15 @@ export class BackendSearch implements Waiter {
     return this.#ticket !== undefined;
   }
 
+  /** Tries after the first so far. */
+  get retries(): number {
+    return this.#record.retries;
+  }
+
+  get hasTriesLeft(): boolean {
+    return this.#record.retries < this.#retriesMax;
+  }
+
   /** Tells the owner at once, or from the queue later. */
   begin(nowMs: number): void {
     const { pool } = this.#service;
@@ -76,22 +92,31 @@ export class BackendSearch implements Waiter {
   }
 
   /**
-   * A connection failed: takes the lease over and looks on. False when no try is left; the lease is the
-   * caller's still.
+   * A try failed: takes the lease over and looks on. False when no try is left; the lease is the caller's still.
+   *
+   * @param pauseMs before another backend is tried; undefined for at once. The same one again after a failed connection
+   *   waits as HAProxy does
    */
-  tryAgain(lease: Lease, error: ProxyError): boolean {
+  tryAgain(lease: Lease, failed: FailedTry, pauseMs?: number): boolean {
     const { retries } = this.#service;
-    if (error.code === "connect-exhausted" || this.#record.retries >= this.#retriesMax) return false;
+    if (!this.hasTriesLeft) return false;
     this.#record.retries++;
-    if (retries.redispatch) this.#tryElsewhere(lease, error);
-    else this.#trySame(lease, error);
+    if (retries.redispatch) this.#tryElsewhere(lease, failed, pauseMs);
+    else this.#trySame(lease, failed, pauseMs);
     return true;
+  }
+
+  /** Whether `tryAgain` would find a backend that has not failed before. */
+  hasOther(lease: Lease): boolean {
+    if (!this.#service.retries.redispatch) return false;
+    const next = this.#service.pool.peek([...this.avoid, lease.backend]);
+    return next !== undefined && next !== lease.backend && !this.avoid.includes(next);
   }
 
   /** Leaves the queue and forgets what was planned. */
   cancel(nowMs: number): void {
     this.#timer?.cancel();
-    this.#kept?.lease.release(this.#kept.outcome, 0, nowMs);
+    this.#kept?.lease.release(this.#kept.failed.outcome, this.#kept.failed.status, nowMs);
     this.#kept = undefined;
     if (this.#ticket === undefined) return;
     this.#ticket.cancel();
@@ -135,7 +160,7 @@ export class BackendSearch implements Waiter {
     this.#record.queueMs = Math.max(this.#record.queueMs, 0) + nowMs - this.#waitingSinceMs;
   }
 
-  #tryElsewhere(lease: Lease, error: ProxyError): void {
+  #tryElsewhere(lease: Lease, failed: FailedTry, pauseMs: number | undefined): void {
     const known = this.avoid.indexOf(lease.backend);
     if (known >= 0) this.avoid.splice(known, 1);
     this.avoid.push(lease.backend);
@@ -144,16 +169,17 @@ export class BackendSearch implements Waiter {
     // Charged to the backend that failed, as HAProxy does, and before the release, which may remove its row.
     lease.backend.row.add(isOtherLeft ? COUNTER.redispatches : COUNTER.retries, lease.writer, 1);
     const nowMs = this.#clock.nowMs();
-    lease.release(outcomeOf(error), 0, nowMs);
-    if (isOtherLeft) this.begin(nowMs);
-    else this.#timer = this.#clock.after(this.#pauseMs(), () => this.begin(this.#clock.nowMs()));
+    lease.release(failed.outcome, failed.status, nowMs);
+    const waitMs = pauseMs ?? (isOtherLeft ? 0 : this.#pauseMs());
+    if (waitMs === 0) this.begin(nowMs);
+    else this.#timer = this.#clock.after(waitMs, () => this.begin(this.#clock.nowMs()));
   }
 
   /** The same backend again, whose slot is kept meanwhile. */
-  #trySame(lease: Lease, error: ProxyError): void {
+  #trySame(lease: Lease, failed: FailedTry, pauseMs: number | undefined): void {
     lease.backend.row.add(COUNTER.retries, lease.writer, 1);
-    this.#kept = { lease, outcome: outcomeOf(error) };
-    this.#timer = this.#clock.after(this.#pauseMs(), () => {
+    this.#kept = { lease, failed };
+    this.#timer = this.#clock.after(pauseMs ?? this.#pauseMs(), () => {
       this.#kept = undefined;
       this.#owner.onLease(lease);
     });

@@ -1,4 +1,5 @@
 import type { Outcome } from "../core/outcome.js";
+import type { RetryKind } from "../core/retry.js";
 
 /** Who caused it: we ourselves, the backend's side, or the client's side. */
 export type ErrorOrigin = "ours" | "upstream" | "downstream";
@@ -221,6 +222,8 @@ export interface ProxyErrorFacts {
   readonly status?: number;
   /** Whether a byte of the request may have reached the backend. Default false. */
   readonly isSent?: boolean;
+  /** Whether a part of an answer had come, if only a 1xx. Default false. */
+  readonly isAnswered?: boolean;
   /** Whether it happened on a connection that had served before. Default false. */
   readonly isReused?: boolean;
 }
@@ -233,6 +236,7 @@ export class ProxyError extends Error {
   readonly detail: string | undefined;
   readonly isSent: boolean;
   readonly isReused: boolean;
+  readonly isAnswered: boolean;
   readonly #status: number | undefined;
 
   constructor(code: ProxyErrorCode, phase: ErrorPhase, facts: ProxyErrorFacts = {}) {
@@ -244,6 +248,7 @@ export class ProxyError extends Error {
     this.detail = facts.detail;
     this.isSent = facts.isSent ?? false;
     this.isReused = facts.isReused ?? false;
+    this.isAnswered = facts.isAnswered ?? false;
     this.#status = facts.status;
     if (facts.cause !== undefined) this.cause = facts.cause;
   }
@@ -277,15 +282,26 @@ export function endStateOf(error: ProxyError): string {
 /** The end state of what ended well. */
 export const NORMAL_END = "--";
 
-/**
- * Whether the same request may be sent once more. Never when a byte of it may have been written, unless it is
- * idempotent (RFC 9110 section 9.2.2) and no byte of an answer came. Whether it should be is the policy's
- * matter.
- */
-export function isRepeatable(error: ProxyError, isIdempotent: boolean): boolean {
+/** Whether no byte of the request can have reached a backend, so that sending it again is sending it once. */
+export function isUnsent(error: ProxyError): boolean {
   if (KINDS[error.code].outcome === "connect-failure") return true;
-  if (error.code !== "upstream-reset" || error.phase !== "response-head") return false;
-  return !error.isSent || isIdempotent;
+  return error.code === "upstream-reset" && error.phase === "response-head" && !error.isSent;
+}
+
+/** HAProxy's `retry-on` word for a failure; undefined for what nobody tries again. */
+export function retryKindOf(error: ProxyError): RetryKind | undefined {
+  if (KINDS[error.code].outcome === "connect-failure") return "conn-failure";
+  if (error.phase !== "response-head") return undefined;
+  switch (error.code) {
+    case "upstream-reset":
+      return error.isAnswered ? undefined : "empty-response";
+    case "upstream-invalid":
+      return "junk-response";
+    case "upstream-timeout":
+      return "response-timeout";
+    default:
+      return undefined;
+  }
 }
 
 /** Names what a failed dial means. */

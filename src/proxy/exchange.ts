@@ -1,12 +1,12 @@
 import type { Lease } from "../core/lease.js";
 import type { Outcome } from "../core/outcome.js";
 import { COUNTER } from "../core/scoreboard.js";
-import type { Clock, Timer } from "../platform/clock.js";
+import type { Timer } from "../platform/clock.js";
 import type { AccessRecord, AccessSink } from "./access-record.js";
-import { BackendSearch, type SearchOwner } from "./backend-search.js";
+import { BackendSearch, type FailedTry, type SearchOwner } from "./backend-search.js";
 import type { Connection } from "./connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./dial.js";
-import { connectError, isRepeatable, outcomeOf, ProxyError } from "./errors.js";
+import { connectError, outcomeOf, ProxyError, retryKindOf } from "./errors.js";
 import { grpcJudgement } from "./grpc-status.js";
 import { forwardedLines } from "./headers.js";
 import type { Http1Upstream } from "./http1/upstream.js";
@@ -21,16 +21,13 @@ import type {
   UpstreamStream,
 } from "./message.js";
 import type { Cuttable } from "./open-work.js";
+import { isIdempotent } from "./retry-policy.js";
 import type { Destination } from "./router.js";
-
+import { Tries, type TriesContext } from "./tries.js";
 import { Tunnel, type TunnelOwner } from "./tunnel.js";
 
-/** RFC 9110 section 9.2.2: sending them twice is as good as once. */
-const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
-
 /** What all exchanges of a listener share. */
-export interface ExchangeContext {
-  readonly clock: Clock;
+export interface ExchangeContext extends TriesContext {
   readonly accessLog: AccessSink;
 }
 
@@ -48,6 +45,7 @@ export class Exchange
   readonly #record: AccessRecord;
   readonly #startedMs: number;
   readonly #search: BackendSearch;
+  readonly #tries: Tries;
   #lease: Lease | undefined;
   #dial: Dial | undefined;
   #connectingSinceMs = 0;
@@ -59,8 +57,6 @@ export class Exchange
   #sentMs = 0;
   #totalTimer: Timer | undefined;
   #tunnel: Tunnel | undefined;
-  /** Set once a request byte may have been used up, so that no other attempt can follow. */
-  #hasBodyBegun = false;
   #isOver = false;
 
   /** @param startedMs when the first byte of the request came */
@@ -78,9 +74,10 @@ export class Exchange
     this.#head = head;
     this.#record = record;
     this.#startedMs = startedMs;
-    const { service, retriesMax } = destination;
+    const { service, retry } = destination;
     record.pool = service.pool.name;
-    this.#search = new BackendSearch(service, retriesMax, record, this, context.clock);
+    this.#search = new BackendSearch(service, retry.max, record, this, context.clock);
+    this.#tries = new Tries(destination, head, context, () => this.#tryTookTooLong());
   }
 
   get kind(): "request" | "tunnel" {
@@ -104,6 +101,7 @@ export class Exchange
     const nowMs = this.#context.clock.nowMs();
     this.#lease = lease;
     service.work.add(lease.backend, this);
+    this.#tries.begin();
     const connection = service.connections.take(lease.backend, this.#idleForLessMs(), nowMs);
     if (connection === undefined) this.#open(lease, nowMs);
     else this.#attempt(connection, lease, nowMs);
@@ -117,7 +115,7 @@ export class Exchange
   #idleForLessMs(): number {
     const { reuse } = this.#destination.service;
     if (reuse.mode === "never") return 0;
-    const canRepeat = IDEMPOTENT.has(this.#head.method) && this.#head.body.kind === "none";
+    const canRepeat = isIdempotent(this.#head.method) && this.#head.body.kind === "none";
     return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
   }
 
@@ -146,13 +144,7 @@ export class Exchange
     this.#dial = undefined;
     const error =
       failure === "connect-failed" ? connectError(cause) : new ProxyError(failure, "connect", { cause });
-    const lease = this.#lease;
-    if (lease === undefined) return;
-    this.#destination.service.work.remove(lease.backend, this);
-    this.#lease = undefined;
-    if (this.#search.tryAgain(lease, error)) return;
-    this.#lease = lease;
-    this.#fail(error);
+    if (!this.#triesAgain(error)) this.#fail(error);
   }
 
   #attempt(connection: Http1Upstream, lease: Lease, nowMs: number): void {
@@ -166,11 +158,11 @@ export class Exchange
       lease.backend.row.add(COUNTER.connectionsReused, lease.writer, 1);
     }
     upstream.sendHead(this.#head, this.#lines);
-    if (this.#head.body.kind === "none") {
+    if (this.#head.body.kind === "none" || this.#tries.resend(upstream)) {
       upstream.flush();
     } else {
       // A client that waits for a 100 gets the backend's, so the head must not wait for the body.
-      if (this.#head.expectsContinue) upstream.flush();
+      if (this.#head.expectsContinue || this.#tries.hasBodyBegun) upstream.flush();
       this.#downstream.readBody();
     }
   }
@@ -178,12 +170,12 @@ export class Exchange
   // ---------------------------------------------------------------- the request's body
 
   onRequestBody(bytes: Buffer): void {
-    this.#hasBodyBegun = true;
+    this.#tries.body(bytes);
     if (this.#upstream?.sendBody(bytes) === false) this.#downstream.pauseBody();
   }
 
   onRequestEnd(trailers: FieldList | undefined): void {
-    this.#hasBodyBegun = true;
+    this.#tries.bodyEnd(trailers);
     this.#upstream?.sendEnd(trailers);
   }
 
@@ -202,6 +194,8 @@ export class Exchange
   }
 
   onResponseHead(head: ResponseHead): void {
+    this.#tries.end();
+    if (this.#isReplaced(head)) return;
     this.#status = head.status;
     this.#judgedStatus = grpcJudgement(head.fields);
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
@@ -257,7 +251,7 @@ export class Exchange
 
   onUpstreamFailure(error: ProxyError): void {
     this.#upstream = undefined;
-    if (!this.#isRepeated(error)) this.#fail(error);
+    if (!this.#isRepeated(error) && !this.#triesAgain(error)) this.#fail(error);
   }
 
   /**
@@ -267,13 +261,57 @@ export class Exchange
    */
   #isRepeated(error: ProxyError): boolean {
     const lease = this.#lease;
-    const isIdempotent = IDEMPOTENT.has(this.#head.method);
-    if (lease === undefined || !error.isReused || this.#hasBodyBegun || !isRepeatable(error, isIdempotent))
-      return false;
+    if (lease === undefined || !error.isReused || !this.#tries.canSendAgain) return false;
+    if (retryKindOf(error) !== "empty-response") return false;
+    if (error.isSent && !this.#destination.retry.maySendTwice(this.#head)) return false;
     // Until there is a connection again nobody would take the body.
     this.#downstream.pauseBody();
     this.#open(lease, this.#context.clock.nowMs());
     return true;
+  }
+
+  /** Another try, elsewhere where there is a choice; the lease is given back. */
+  #triesAgain(error: ProxyError): boolean {
+    const lease = this.#lease;
+    this.#tries.end();
+    if (lease === undefined) return false;
+    const next = this.#tries.afterFailure(error, lease, this.#search);
+    if (next.isAllowed) this.#leave(lease, { outcome: outcomeOf(error), status: 0 }, next.pauseMs);
+    return next.isAllowed;
+  }
+
+  /** An answer that another try may better is thrown away, with its connection: it may be of any length. */
+  #isReplaced(head: ResponseHead): boolean {
+    const lease = this.#lease;
+    if (head.status < 400 && head.fields.value("grpc-status") === undefined) return false;
+    if (lease === undefined) return false;
+    const next = this.#tries.afterAnswer(head, lease, this.#search);
+    if (!next.isAllowed) return false;
+    this.#upstream?.cancel();
+    this.#upstream = undefined;
+    const outcome = head.status >= 500 ? "server-error" : "success";
+    this.#leave(lease, { outcome, status: head.status }, next.pauseMs);
+    return true;
+  }
+
+  #leave(lease: Lease, failed: FailedTry, pauseMs: number | undefined): void {
+    if (this.#tries.hasBodyBegun) this.#downstream.pauseBody();
+    this.#destination.service.work.remove(lease.backend, this);
+    this.#lease = undefined;
+    this.#search.tryAgain(lease, failed, pauseMs);
+  }
+
+  #tryTookTooLong(): void {
+    if (this.#dial !== undefined) {
+      this.#dial.cancel();
+      this.onConnectFailed("connect-timeout", new Error("the try took longer than it may"));
+      return;
+    }
+    const isSent = this.#upstream?.isSent === true;
+    this.#upstream?.cancel();
+    this.#upstream = undefined;
+    const error = new ProxyError("upstream-timeout", "response-head", { isSent });
+    if (!this.#triesAgain(error)) this.#fail(error);
   }
 
   onDownstreamFailure(error: ProxyError): void {
@@ -320,6 +358,7 @@ export class Exchange
     const record = this.#record;
     const nowMs = clock.nowMs();
     this.#totalTimer?.cancel();
+    this.#tries.close();
     this.#dial?.cancel();
     this.#search.cancel(nowMs);
     if (error !== undefined) record.fail(error);

@@ -1,4 +1,5 @@
 import type { RouteConfig, RouteMatchConfig } from "../config/model.js";
+import { RetryPolicy } from "./retry-policy.js";
 import type { UpstreamService } from "./upstream-service.js";
 
 /** What a route looks at. */
@@ -18,7 +19,7 @@ export interface Destination {
   /** The pool's own values where the route names none. */
   readonly requestTotalMs: number;
   readonly serverMs: number;
-  readonly retriesMax: number;
+  readonly retry: RetryPolicy;
 }
 
 /** Request path. Finds the pool of a request: the first route that matches, else the listener's own pool. */
@@ -90,7 +91,7 @@ function destinationOf(service: UpstreamService, route: RouteConfig | undefined)
     service,
     requestTotalMs: route?.timeouts.requestTotalMs ?? service.timeouts.requestTotalMs,
     serverMs: route?.timeouts.serverMs ?? service.timeouts.serverMs,
-    retriesMax: route?.retries.max ?? service.retries.max,
+    retry: new RetryPolicy(service.retries, route?.retries),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { PoolTimeouts, RetryConfig, ReuseConfig } from "../config/model.js";
 import type { Pool } from "../core/pool.js";
+import type { RetryBudget } from "../core/retry-budget.js";
 import type { UpstreamConnections } from "./http1/upstream-connections.js";
 import type { OpenWork } from "./open-work.js";
 
@@ -13,6 +14,7 @@ export interface UpstreamRules {
 /** A pool as the data plane uses it: whom to ask, how long to wait, what is open. */
 export interface UpstreamService extends UpstreamRules {
   readonly pool: Pool;
+  readonly retryBudget: RetryBudget;
   /** Exchanges and tunnels under way. */
   readonly work: OpenWork;
   readonly connections: UpstreamConnections;

@@ -9,6 +9,7 @@ import type {
 import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
 import { Pool } from "../../src/core/pool.js";
+import { RetryBudget } from "../../src/core/retry-budget.js";
 import { type Clock, systemClock } from "../../src/platform/clock.js";
 import type { Log } from "../../src/platform/log.js";
 import { AccessRecord, type AccessSink } from "../../src/proxy/access-record.js";
@@ -22,6 +23,7 @@ import { OpenWork } from "../../src/proxy/open-work.js";
 import { Router } from "../../src/proxy/router.js";
 import type { UpstreamService } from "../../src/proxy/upstream-service.js";
 import { RawClient, until } from "./raw-client.js";
+import { retryConfig } from "./retry-config.js";
 
 const SILENT_LOG: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -103,7 +105,8 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       upstreamIdleMs: 60_000,
       ...options.timeouts,
     },
-    retries: { max: 3, redispatch: true, ...options.retries },
+    retries: retryConfig(options.retries),
+    retryBudget: new RetryBudget(),
     reuse: { mode: "safe", safeForMs: 1_000, ...options.reuse },
     work: new OpenWork(),
     connections,
@@ -140,6 +143,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       ),
       trusted: new TrustedNetworks(options.trusted ?? []),
       clock,
+      random: () => 0.5,
       accessLog,
     }).begin,
     budget: new ConnectionBudget(1_000),

@@ -18,6 +18,7 @@ import type { ConnectionMode } from "../../src/proxy/connection-mode.js";
 import { Listener, type ListenerOptions } from "../../src/proxy/listener.js";
 import { OpenWork } from "../../src/proxy/open-work.js";
 import { tcpProtocol } from "../../src/proxy/tcp/tcp-session.js";
+import { retryConfig } from "./retry-config.js";
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -111,7 +112,7 @@ export class TcpProxy {
       upstreamIdleMs: 60_000,
       ...options.timeouts,
     };
-    const retries = { max: 3, redispatch: true, ...options.retries };
+    const retries = retryConfig(options.retries);
     const accessLog: AccessSink = {
       write: (record) => {
         this.lines.push(JSON.parse(formatJson(record)));

@@ -1,9 +1,10 @@
 import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
-import { choice, duration, flag, integer, strictMap } from "./field.js";
+import { choice, duration, integer, strictMap } from "./field.js";
 import { healthCheckSchema } from "./health-check.js";
 import { flapDampingSchema, savedListSchema, suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
+import { retriesSchema } from "./retries.js";
 import { nameField } from "./route.js";
 import { slowStartSchema } from "./slow-start.js";
 
@@ -36,12 +37,7 @@ const shared = {
   })
     .prefault({})
     .describe("HAProxy's names and meaning where it has them."),
-  retries: strictMap({
-    max: integer("Tries after the first.", { min: 0, max: 20 }).prefault(3),
-    redispatch: flag("Whether a later try may go to another backend.").prefault(true),
-  })
-    .prefault({})
-    .describe("What happens when a backend could not be reached. Nothing is sent twice that may not be."),
+  retries: retriesSchema,
   reuse: choice(
     "Which connections to a backend are used again. safe: a request that may not be sent twice travels on a fresh or just used one.",
     ["safe", "always", "never"],

@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import { z } from "zod";
 import { accept, type Parsed, refuse } from "../parsed.js";
 import { duration, integer, isAnyMap, list, scalar, strictMap, text } from "./field.js";
+import { routeRetriesSchema } from "./retries.js";
 
 /** Name of a field or a method: RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
@@ -79,11 +80,7 @@ export const routeSchema = strictMap({
   })
     .prefault({})
     .describe("What differs from the pool's timeouts."),
-  retries: strictMap({
-    max: integer("In place of the pool's retries.max.", { min: 0, max: 20 }).optional(),
-  })
-    .prefault({})
-    .describe("What differs from the pool's retries."),
+  retries: routeRetriesSchema,
 });
 
 function parseHostPattern(input: unknown): Parsed<string> {

@@ -15,6 +15,7 @@ export interface Http1Options {
   readonly router: Router;
   readonly trusted: TrustedNetworks;
   readonly clock: Clock;
+  readonly random: () => number;
   readonly accessLog: AccessSink;
 }
 

@@ -333,7 +333,8 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     const receiver = this.#receiver;
     const phase = this.#state === "body" ? "data" : "response-head";
     const isUnanswered = this.#partial === undefined && this.#informational === 0;
-    const facts = { isSent: this.#writer.hasWritten, isReused: this.isReused && isUnanswered };
+    const isSent = this.#writer.hasWritten;
+    const facts = { isSent, isAnswered: !isUnanswered, isReused: this.isReused && isUnanswered };
     this.#receiver = undefined;
     this.close();
     receiver?.onUpstreamFailure(

@@ -124,7 +124,8 @@ class TcpSession
       failure === "connect-failed" ? connectError(cause) : new ProxyError(failure, "connect", { cause });
     this.#options.upstream.work.remove(lease.backend, this);
     this.#lease = undefined;
-    if (this.#search.tryAgain(lease, error)) return;
+    const failed = { outcome: outcomeOf(error), status: 0 };
+    if (error.code !== "connect-exhausted" && this.#search.tryAgain(lease, failed)) return;
     this.#lease = lease;
     this.#fail(error);
   }

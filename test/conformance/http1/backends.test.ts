@@ -8,7 +8,7 @@ describe("a backend that dies", () => {
   it.each(["end", "reset"] as const)(
     "before its answer on a fresh connection: 502, not repeated (%s)",
     async (how) => {
-      const { proxy, backend } = await aScene();
+      const { proxy, backend } = await aScene({ retries: { on: ["conn-failure"] } });
       backend.script = () => answer("", how);
       const client = proxy.dial();
       await client.send(GET);
@@ -83,7 +83,7 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
   });
 
   it("is replaced once only: a fresh one that dies too ends in 502", async () => {
-    const { proxy, backend } = await aScene();
+    const { proxy, backend } = await aScene({ retries: { on: ["conn-failure"] } });
     const client = proxy.dial();
     await client.send(GET);
     await client.receives(OK);

@@ -9,6 +9,7 @@ import type { Environment } from "../../../src/config/environment.js";
 import { type ConfigOverrides, loadConfig, parseConfig } from "../../../src/config/load.js";
 import type { Config } from "../../../src/config/model.js";
 import { formatProblem } from "../../../src/config/problem.js";
+import { retryConfig } from "../../support/retry-config.js";
 
 const MINIMAL = `
 listeners: [{ name: front, bind: ":8080", pool: web }]
@@ -124,7 +125,7 @@ describe("a minimal file", () => {
             requestTotalMs: 0,
             upstreamIdleMs: 60_000,
           },
-          retries: { max: 3, redispatch: true },
+          retries: retryConfig(),
           reuse: { mode: "safe", safeForMs: 1_000 },
           healthCheck: undefined,
           outlierDetection: {
@@ -389,13 +390,13 @@ pools: [{ name: web, discovery: { type: file, path: e } }]`);
           { pool: "web", weight: 1 },
         ],
         timeouts: { requestTotalMs: 2_000, serverMs: 0 },
-        retries: { max: 0 },
+        retries: { max: 0, perTryMs: undefined, on: undefined },
       },
       {
         match: { host: undefined, path: "/A/", pathPrefix: undefined, method: undefined, headers: [] },
         pools: [{ pool: "web", weight: 1 }],
         timeouts: { requestTotalMs: undefined, serverMs: undefined },
-        retries: { max: undefined },
+        retries: { max: undefined, perTryMs: undefined, on: undefined },
       },
     ]);
   });

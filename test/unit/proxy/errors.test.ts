@@ -3,12 +3,13 @@ import {
   connectError,
   type ErrorPhase,
   endStateOf,
-  isRepeatable,
+  isUnsent,
   outcomeOf,
   PROXY_ERROR_CODES,
   ProxyError,
   type ProxyErrorCode,
   replyBody,
+  retryKindOf,
 } from "../../../src/proxy/errors.js";
 
 describe("what follows from a failure", () => {
@@ -98,20 +99,37 @@ describe("a failed dial", () => {
 
 describe("sending the same request once more", () => {
   test.each([
-    ["a refused connection", new ProxyError("connect-refused", "connect"), true, true],
-    ["exhaustion on our side", new ProxyError("connect-exhausted", "connect"), false, false],
-    ["a total timeout while connecting", new ProxyError("request-total-timeout", "connect"), false, false],
-    ["a reset before a byte was sent", new ProxyError("upstream-reset", "response-head"), true, true],
+    ["a refused connection", new ProxyError("connect-refused", "connect"), true, "conn-failure"],
+    ["exhaustion on our side", new ProxyError("connect-exhausted", "connect"), false, undefined],
     [
-      "a reset after a byte was sent",
-      new ProxyError("upstream-reset", "response-head", { isSent: true, isReused: true }),
-      true,
+      "a total timeout while connecting",
+      new ProxyError("request-total-timeout", "connect"),
       false,
+      undefined,
     ],
-    ["a silent backend", new ProxyError("upstream-timeout", "response-head", { isSent: true }), false, false],
-    ["a cut body", new ProxyError("upstream-truncated", "data", { isSent: true }), false, false],
-  ])("after %s", (_title, error, whenIdempotent, otherwise) => {
-    expect(isRepeatable(error, true)).toBe(whenIdempotent);
-    expect(isRepeatable(error, false)).toBe(otherwise);
+    [
+      "a reset before a byte was sent",
+      new ProxyError("upstream-reset", "response-head"),
+      true,
+      "empty-response",
+    ],
+    [
+      "a reset after it",
+      new ProxyError("upstream-reset", "response-head", { isSent: true }),
+      false,
+      "empty-response",
+    ],
+    ["junk", new ProxyError("upstream-invalid", "response-head", { isSent: true }), false, "junk-response"],
+    [
+      "silence",
+      new ProxyError("upstream-timeout", "response-head", { isSent: true }),
+      false,
+      "response-timeout",
+    ],
+    ["silence in the body", new ProxyError("upstream-timeout", "data", { isSent: true }), false, undefined],
+    ["a cut body", new ProxyError("upstream-truncated", "data", { isSent: true }), false, undefined],
+  ] as const)("after %s", (_title, error, isNothingSent, kind) => {
+    expect(isUnsent(error)).toBe(isNothingSent);
+    expect(retryKindOf(error)).toBe(kind);
   });
 });

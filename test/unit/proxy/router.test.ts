@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { RouteConfig, RouteMatchConfig } from "../../../src/config/model.js";
 import { Router } from "../../../src/proxy/router.js";
 import type { UpstreamService } from "../../../src/proxy/upstream-service.js";
+import { retryConfig } from "../../support/retry-config.js";
 
 const NO_MATCH: RouteMatchConfig = {
   host: undefined,
@@ -21,12 +22,12 @@ function route(
       typeof pool === "string" ? { pool, weight: 1 } : { pool: pool[0], weight: pool[1] },
     ),
     timeouts: { requestTotalMs: undefined, serverMs: undefined },
-    retries: { max: undefined },
+    retries: { max: undefined, perTryMs: undefined, on: undefined },
   };
 }
 
 function service(name: string): UpstreamService {
-  const found = { pool: { name }, timeouts: { requestTotalMs: 1, serverMs: 2 }, retries: { max: 3 } };
+  const found = { pool: { name }, timeouts: { requestTotalMs: 1, serverMs: 2 }, retries: retryConfig() };
   return found as unknown as UpstreamService;
 }
 
@@ -139,10 +140,10 @@ describe("a router", () => {
     const changed = {
       ...route({}, "web"),
       timeouts: { requestTotalMs: 10, serverMs: undefined },
-      retries: { max: 0 },
+      retries: { max: 0, perTryMs: undefined, on: undefined },
     };
     const router = new Router([changed], undefined, service, () => 0);
     const head = { method: "GET", authority: "a", target: "/", value: () => undefined };
-    expect(router.route(head)).toMatchObject({ requestTotalMs: 10, serverMs: 2, retriesMax: 0 });
+    expect(router.route(head)).toMatchObject({ requestTotalMs: 10, serverMs: 2, retry: { max: 0 } });
   });
 });
