@@ -283,13 +283,15 @@ export class Exchange
   /** An answer that another try may better is thrown away, with its connection: it may be of any length. */
   #isReplaced(head: ResponseHead): boolean {
     const lease = this.#lease;
-    if (head.status < 400 && head.fields.value("grpc-status") === undefined) return false;
-    if (lease === undefined) return false;
+    const judgedStatus = grpcJudgement(head.fields);
+    const status = judgedStatus || head.status;
+    if (status < 400 || lease === undefined) return false;
     const next = this.#tries.afterAnswer(head, lease, this.#search);
     if (!next.isAllowed) return false;
     this.#upstream?.cancel();
     this.#upstream = undefined;
-    const outcome = head.status >= 500 ? "server-error" : "success";
+    const outcome = status >= 500 ? "server-error" : "success";
+    lease.judgedStatus = judgedStatus;
     this.#leave(lease, { outcome, status: head.status }, next.pauseMs);
     return true;
   }
