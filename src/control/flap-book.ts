@@ -49,7 +49,7 @@ export class FlapBook {
    * Takes note of a list.
    *
    * @param working keys that take work by it.
-   * @param excused keys that do not, as somebody wished it (maintenance).
+   * @param excused keys that do not, through no fault of their own.
    */
   note(working: ReadonlySet<string>, excused: ReadonlySet<string>, rules: FlapRules, nowMs: number): void {
     const left = [...this.#working].filter((key) => !working.has(key) && !excused.has(key));

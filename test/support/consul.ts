@@ -18,6 +18,8 @@ export interface ConsulOptions {
   readonly dataDir?: string;
   /** Whether its DNS interface is opened, on `dnsPort`. */
   readonly dns?: boolean;
+  /** Whether other datacenters can join it, on `wanPort`; or the one that it joins. */
+  readonly wan?: boolean | RunningConsul;
   /** Further agent configuration, merged over what the test needs. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -41,6 +43,8 @@ export interface RunningConsul extends RunningRegistry {
   readonly pid: number;
   /** Port of its DNS interface; -1 where that is closed. */
   readonly dnsPort: number;
+  /** Port for other datacenters; -1 where that is closed. */
+  readonly wanPort: number;
 }
 
 function isExecutable(path: string): boolean {
@@ -104,8 +108,9 @@ interface Launch {
 export async function startConsul(options: ConsulOptions = {}): Promise<RunningConsul> {
   const binary = consulBinary();
   if (binary === undefined) throw new Error("no Consul found: run .ci/consul");
-  const [http = 0, server = 0, gossip = 0, names = 0] = await freePorts(4);
+  const [http = 0, server = 0, gossip = 0, names = 0, others = 0] = await freePorts(5);
   const dns = options.dns === true ? names : -1;
+  const wan = options.wan === undefined || options.wan === false ? -1 : others;
   const directory = await mkdtemp(join(tmpdir(), "pilotfish-consul-"));
   const config = {
     node_name: options.nodeName ?? "node1",
@@ -114,11 +119,12 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
     client_addr: "127.0.0.1",
     log_level: "err",
     disable_update_check: true,
-    ports: { http, server, serf_lan: gossip, serf_wan: -1, dns, grpc: -1 },
+    ports: { http, server, serf_lan: gossip, serf_wan: wan, dns, grpc: -1 },
     performance: { raft_multiplier: 1 },
     // A test file may open more at once than the default of 200 allows.
     limits: { http_max_conns_per_client: 2000 },
     ...(options.dataDir !== undefined && { server: true, bootstrap_expect: 1, data_dir: options.dataDir }),
+    ...(typeof options.wan === "object" && { retry_join_wan: [`127.0.0.1:${options.wan.wanPort}`] }),
     ...options.config,
   };
   const file = join(directory, "agent.json");
@@ -126,23 +132,29 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
   const mode = options.dataDir === undefined ? ["-dev"] : [];
   const url = `http://127.0.0.1:${http}`;
   const launch = { binary, args: ["agent", ...mode, `-config-file=${file}`], url };
-  return new ConsulProcess(launch, { http, dns }, directory).ready();
+  return new ConsulProcess(launch, { http, dns, wan }, directory).ready();
 }
 
 class ConsulProcess implements RunningConsul {
   readonly url: string;
   readonly port: number;
   readonly dnsPort: number;
+  readonly wanPort: number;
   readonly #launch: Launch;
   readonly #directory: string;
   readonly #killAtExit = () => this.#child.kill("SIGKILL");
   #child: ChildProcess;
   #output = "";
 
-  constructor(launch: Launch, ports: { readonly http: number; readonly dns: number }, directory: string) {
+  constructor(
+    launch: Launch,
+    ports: { readonly http: number; readonly dns: number; readonly wan: number },
+    directory: string,
+  ) {
     this.url = launch.url;
     this.port = ports.http;
     this.dnsPort = ports.dns;
+    this.wanPort = ports.wan;
     this.#launch = launch;
     this.#directory = directory;
     this.#child = this.#spawn();

@@ -73,6 +73,26 @@ describe("an instance that comes and goes", () => {
     expect(clock.pendingTimers()).toBe(0);
   });
 
+  it.each(["passing", "maintenance"] as const)("is not one that is held back while it is %s", (status) => {
+    const { source, states } = setUp();
+    for (let n = 0; n < 10; n += 1) {
+      source.say(endpoint("a"), endpoint("b"), endpoint("c"));
+      source.say(endpoint("a", { admitted: false, status }), endpoint("b"), endpoint("c"));
+    }
+    source.say(endpoint("a"), endpoint("b"), endpoint("c"));
+    expect(states().a).toBe("admitted");
+  });
+
+  it("is one that turns critical again and again, too", () => {
+    const { source, states } = setUp();
+    for (let n = 0; n < 4; n += 1) {
+      source.say(endpoint("a"), endpoint("b"), endpoint("c"));
+      source.say(endpoint("a", { admitted: false, status: "critical" }), endpoint("b"), endpoint("c"));
+    }
+    source.say(endpoint("a"), endpoint("b"), endpoint("c"));
+    expect(states().a).toBe("suppressed");
+  });
+
   it("stays what its own status says while it is suppressed", () => {
     const { source, flap, states } = setUp();
     flap(["a", "b", "c"], ["a"], 4);
