@@ -27,6 +27,9 @@ export const KIND = {
   date: 21,
   retryAfter: 22,
   grpcStatus: 23,
+  maxForwards: 24,
+  /** One of those that others must not say for us, with `_` where `-` belongs. */
+  lookAlike: 25,
 } as const;
 
 /** One of the kinds. */
@@ -71,7 +74,16 @@ const NAMES: Readonly<Record<string, FieldKind>> = {
   date: KIND.date,
   "retry-after": KIND.retryAfter,
   "grpc-status": KIND.grpcStatus,
+  "max-forwards": KIND.maxForwards,
 };
+
+/**
+ * Gateways that hand fields on as variables (CGI, WSGI, PHP) make one name of `-` and `_`, so that `X_Forwarded_For`
+ * would stand beside what we say in `X-Forwarded-For`, and `Content_Length` beside the length we checked.
+ */
+const IMITATED: KindSet =
+  kindSet(KIND.xForwardedFor, KIND.xForwardedProto, KIND.xForwardedHost) |
+  kindSet(KIND.xForwardedPort, KIND.xRealIp, KIND.contentLength, KIND.transferEncoding);
 
 const BY_NAME: ReadonlyMap<string, FieldKind> = new Map(Object.entries(NAMES));
 
@@ -100,16 +112,31 @@ export function fieldKindOf(bytes: Uint8Array, start: number, end: number): Fiel
   const length = end - start;
   if (length > LONGEST_NAME) return KIND.other;
   const candidates = CANDIDATES[slotOf(length, bytes[start] as number)] as readonly Candidate[];
-  for (const { name, kind } of candidates) if (isSameName(bytes, start, name)) return kind;
+  for (const { name, kind } of candidates) {
+    const likeness = likenessOf(bytes, start, name);
+    if (likeness === SAME) return kind;
+    if (likeness === SIMILAR && hasKind(IMITATED, kind)) return KIND.lookAlike;
+  }
   return KIND.other;
 }
 
-function isSameName(bytes: Uint8Array, start: number, name: string): boolean {
+const DIFFERENT = 0;
+const SIMILAR = 1;
+const SAME = 2;
+const UNDERSCORE = 0x5f;
+const HYPHEN = 0x2d;
+
+/** How like a name the bytes are that begin at `start`: the same in any case, similar with `_` for `-`. */
+function likenessOf(bytes: Uint8Array, start: number, name: string): number {
+  let likeness = SAME;
   for (let at = 0; at < name.length; at++) {
     const code = bytes[start + at] as number;
-    if ((code >= 0x41 && code <= 0x5a ? code | 0x20 : code) !== name.charCodeAt(at)) return false;
+    const expected = name.charCodeAt(at);
+    if ((code >= 0x41 && code <= 0x5a ? code | 0x20 : code) === expected) continue;
+    if (code !== UNDERSCORE || expected !== HYPHEN) return DIFFERENT;
+    likeness = SIMILAR;
   }
-  return true;
+  return likeness;
 }
 
 /** The kind of the field with this name in lower case. */

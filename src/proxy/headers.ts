@@ -3,8 +3,8 @@ import { KIND, type KindSet, kindSet } from "./field-kind.js";
 import { HOP_BY_HOP } from "./http1/writer.js";
 import type { ClientFacts, FieldList, RequestHead } from "./message.js";
 
-/** Never copied to a backend: what speaks of one connection, and the framing, which is written anew. */
-const NOT_FORWARDED = HOP_BY_HOP | kindSet(KIND.contentLength);
+/** Never copied to a backend: what speaks of one connection, the framing, which is written anew, and imitations. */
+const NOT_FORWARDED = HOP_BY_HOP | kindSet(KIND.contentLength, KIND.lookAlike);
 
 /** What a client may only say of others when it is trusted. */
 const FORWARDED = kindSet(
@@ -20,19 +20,27 @@ const APPENDED = kindSet(KIND.forwarded, KIND.xForwardedFor);
 
 const EXPECT = kindSet(KIND.expect);
 
+const MAX_FORWARDS = kindSet(KIND.maxForwards);
+
 /**
  * Request path. The field lines a backend gets: the client's own in their order, without those of its
  * connection, and behind them who the client is.
  *
  * X-Forwarded-For, -Proto and -Host are always set. From a trusted client the existing list is kept and
  * continued, from any other it is replaced. Forwarded (RFC 7239) is continued for a trusted client and dropped
- * otherwise. Via is added as RFC 9110 section 7.6.3 demands of gateways.
+ * otherwise. Via is added as RFC 9110 section 7.6.3 demands of gateways, Max-Forwards counted down as section 7.6.2
+ * does.
  */
 export function forwardedLines(head: RequestHead, client: ClientFacts): string {
+  if (head.forwardsLeft === undefined) return linesOf(head, client, 0);
+  return `${linesOf(head, client, MAX_FORWARDS)}max-forwards: ${head.forwardsLeft - 1}\r\n`;
+}
+
+function linesOf(head: RequestHead, client: ClientFacts, replaced: KindSet): string {
   const { fields } = head;
   const host = fields.has(KIND.host) ? "" : `host: ${hostOf(head, client)}\r\n`;
   // Nobody waits for a 100 without a body, nor in HTTP/1.0 (RFC 9110 section 10.1.1).
-  const drop = head.expectsContinue ? NOT_FORWARDED : NOT_FORWARDED | EXPECT;
+  const drop = replaced | NOT_FORWARDED | (head.expectsContinue ? 0 : EXPECT);
   if ((fields.kinds & FORWARDED) !== 0 && client.isTrusted) return host + continuedLines(head, client, drop);
   return `${host}${fields.serialize(drop | FORWARDED, head.connectionNames)}${ownLines(head, client)}`;
 }

@@ -50,6 +50,8 @@ export interface RequestHead {
   readonly expectsContinue: boolean;
   /** The client can take trailers (`TE: trailers`). */
   readonly takesTrailers: boolean;
+  /** Over how many more proxies it may go (Max-Forwards of OPTIONS and TRACE); undefined for no limit. */
+  readonly forwardsLeft: number | undefined;
   /** `websocket` when the client asks to switch, undefined otherwise. */
   readonly upgrade: string | undefined;
   /** First value of a field named in lower case. */

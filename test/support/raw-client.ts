@@ -6,7 +6,7 @@ export type ConnectionEnd = "end" | "reset";
 /** A client that sends exactly the bytes it is given and keeps all that comes back, as latin1 text. */
 export class RawClient {
   readonly socket: Socket;
-  /** Everything received so far. */
+  /** Everything received so far, but for the Date lines that the proxy adds: no text could tell them ahead. */
   text = "";
   /** Undefined while the other side may still send. */
   ended: ConnectionEnd | undefined;
@@ -18,7 +18,7 @@ export class RawClient {
     this.socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
     const { socket } = this;
     socket.on("data", (chunk: Buffer) => {
-      this.text += chunk.toString("latin1");
+      this.text = withoutDate(this.text + chunk.toString("latin1"));
       this.#wake();
     });
     socket.on("end", () => {
@@ -95,6 +95,14 @@ export class RawClient {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }
+}
+
+/** Length of a Date line. */
+export const DATE_LINE_BYTES = "date: Sat, 01 Jan 2000 00:00:00 GMT\r\n".length;
+
+/** What was received without the Date lines that the proxy added; it alone writes the name in lower case. */
+export function withoutDate(text: string): string {
+  return text.replaceAll(/\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT(?=\r\n)/g, "");
 }
 
 /** One turn of the event loop. */

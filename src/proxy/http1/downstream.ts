@@ -1,5 +1,6 @@
 import type { ListenerLimits, ListenerTimeouts } from "../../config/model.js";
 import type { Clock } from "../../platform/clock.js";
+import { httpDate } from "../../platform/http-date.js";
 import { AccessRecord, type AccessSink } from "../access-record.js";
 import type { Connection, ConnectionHandler } from "../connection.js";
 import { Deadline } from "../deadline.js";
@@ -259,6 +260,10 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     this.#isAbandoned = false;
     this.#closesAfter = !head.keepsAlive;
     this.#awaitClient();
+    if (head.forwardsLeft === 0) {
+      this.#answerAsLast(head);
+      return;
+    }
     const started = this.#options.begin(this, head, record, this.#startedMs);
     if (started instanceof ProxyError) {
       this.#refuseWith(started);
@@ -394,7 +399,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     // A request that is not whole leaves bytes behind that are no next request.
     if (this.#mustClose() || (isUnsized && isOld) || !this.#decoder.isDone) this.#closesAfter = true;
     const connection = this.#closesAfter ? "close" : isOld ? "keep-alive" : undefined;
-    this.#writer.begin(responseHeadText(head, { isChunked, connection }), isChunked);
+    this.#writer.begin(responseHeadText(head, { isChunked, connection, date: this.#date() }), isChunked);
   }
 
   sendBody(bytes: Buffer): boolean {
@@ -523,12 +528,34 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     );
   }
 
+  /**
+   * A request that may go over no further proxy (RFC 9110 section 7.6.2). OPTIONS is answered here; a TRACE would
+   * show what others put into the request, so it is not.
+   */
+  #answerAsLast(head: Http1RequestHead): void {
+    if (head.method !== "OPTIONS") {
+      this.#refuseWith(new ProxyError("bad-request", "request", { status: 501, detail: "no TRACE here" }));
+      return;
+    }
+    if (this.#mustClose() || !this.#decoder.isDone) this.#closesAfter = true;
+    this.#isAnswered = true;
+    const date = this.#date();
+    this.#wrote(
+      this.#connection.writeText(replyText(200, "", { close: this.#closesAfter, withBody: true, date })),
+    );
+    this.#settleAlone(200);
+  }
+
   /** Answers without an exchange. */
   #refuseWith(error: ProxyError): void {
-    const record = this.#record;
     this.fail(error, undefined);
-    record.fail(error);
-    record.status = error.status;
+    this.#record.fail(error);
+    this.#settleAlone(error.status);
+  }
+
+  #settleAlone(status: number): void {
+    const record = this.#record;
+    record.status = status;
     record.totalMs = this.#options.clock.nowMs() - this.#startedMs;
     record.bytesIn = this.bytesIn;
     record.bytesOut = this.bytesOut;
@@ -538,8 +565,17 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   #reply(error: ProxyError, pool: string | undefined): void {
     const withBody = this.#head?.method !== "HEAD";
-    const text = replyText(error.status, replyBody(error, pool), { close: this.#closesAfter, withBody });
+    const date = this.#date();
+    const text = replyText(error.status, replyBody(error, pool), {
+      close: this.#closesAfter,
+      withBody,
+      date,
+    });
     this.#wrote(this.#connection.writeText(text));
+  }
+
+  #date(): string {
+    return httpDate(this.#options.clock.wallMs());
   }
 
   #wrote(hasRoom: boolean): boolean {

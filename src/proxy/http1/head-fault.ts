@@ -32,6 +32,9 @@ export const FAULT = {
   tooManyFields: fault(431, "too many fields"),
   // RFC 9112 section 3.2
   badTarget: fault(400, "malformed request target"),
+  // RFC 9110 section 7.6.2
+  badMaxForwards: fault(400, "malformed Max-Forwards"),
+  // RFC 9112 section 3.2
   badPercent: fault(400, "bad percent-encoding in the target"),
   fragment: fault(400, "fragment in the target"),
   userinfo: fault(400, "user information in the authority"),

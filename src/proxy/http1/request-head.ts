@@ -5,7 +5,7 @@ import { type ConnectionOptions, connectionOptionsOf } from "./connection-option
 import { framingOf, NO_BODY } from "./framing.js";
 import { FAULT, faultOfFields, type HeadFault, isFault } from "./head-fault.js";
 import type { RawFields } from "./raw-fields.js";
-import { CLASS, classOf, DIGIT, hasBareLf, isWord, listElements, TOKEN } from "./syntax.js";
+import { CLASS, classOf, DIGIT, hasBareLf, isAll, isWord, listElements, TOKEN } from "./syntax.js";
 import { isHostValue, parseTarget, type Target } from "./target.js";
 
 const SP = 0x20;
@@ -22,6 +22,7 @@ export class Http1RequestHead implements RequestHead {
   readonly body: BodyFraming;
   readonly expectsContinue: boolean;
   readonly takesTrailers: boolean;
+  readonly forwardsLeft: number | undefined;
   readonly upgrade: string | undefined;
   /** Whether the client can use the connection again. */
   readonly keepsAlive: boolean;
@@ -35,6 +36,7 @@ export class Http1RequestHead implements RequestHead {
     target: Target,
     fields: RawFields,
     body: BodyFraming,
+    forwardsLeft: number | undefined,
     isOldVersion: boolean,
   ) {
     const options = connectionOptionsOf(fields);
@@ -50,6 +52,7 @@ export class Http1RequestHead implements RequestHead {
     this.expectsContinue = fields.has(KIND.expect) && !isOldVersion && body.kind !== "none";
     this.takesTrailers =
       fields.has(KIND.te) && fields.valuesOf(KIND.te).flatMap(listElements).includes("trailers");
+    this.forwardsLeft = forwardsLeft;
     this.upgrade = options.upgrade && !isOldVersion && body.kind === "none" ? upgradeOf(fields) : undefined;
   }
 
@@ -126,8 +129,21 @@ function parse(
     const only = values[0] as string;
     if (values.length !== 1 || !isWord(only, 0, only.length, "100-continue")) return FAULT.badExpectation;
   }
-  return new Http1RequestHead(method, rawTarget, target, fields, body, line.isOldVersion);
+  const forwardsLeft = fields.has(KIND.maxForwards) ? forwardsLeftOf(method, fields) : undefined;
+  if (forwardsLeft === -1) return FAULT.badMaxForwards;
+  return new Http1RequestHead(method, rawTarget, target, fields, body, forwardsLeft, line.isOldVersion);
 }
+
+/** Max-Forwards counts for OPTIONS and TRACE alone (RFC 9110 section 7.6.2); -1 when it is no single number. */
+function forwardsLeftOf(method: string, fields: RawFields): number | undefined {
+  if (method !== "OPTIONS" && method !== "TRACE") return undefined;
+  const value = fields.valueOf(KIND.maxForwards) ?? "";
+  const isNumber = value.length <= FORWARDS_DIGITS_MAX && isAll(value, 0, value.length, DIGIT);
+  return isNumber && !fields.isRepeated(KIND.maxForwards) ? Number(value) : -1;
+}
+
+/** Nobody counts further than this. */
+const FORWARDS_DIGITS_MAX = 9;
 
 function methodOf(text: string, end: number): string {
   for (const method of METHODS) if (method.length === end && text.startsWith(method)) return method;

@@ -37,6 +37,8 @@ const NOT_IN_TRAILERS =
     KIND.via,
     KIND.date,
     KIND.retryAfter,
+    KIND.maxForwards,
+    KIND.lookAlike,
   );
 const NAMES_NOT_IN_TRAILERS: readonly string[] = [
   "age",
@@ -55,7 +57,6 @@ const NAMES_NOT_IN_TRAILERS: readonly string[] = [
   "if-range",
   "if-unmodified-since",
   "location",
-  "max-forwards",
   "pragma",
   "range",
   "set-cookie",
@@ -88,6 +89,8 @@ export interface ResponseEnding {
   readonly isChunked: boolean;
   /** `close`, `keep-alive` or nothing to say. */
   readonly connection: string | undefined;
+  /** When the response came, for one that says no Date (RFC 9110 section 6.6.1). */
+  readonly date: string;
 }
 
 /** Request path. A final response head for a client. */
@@ -101,6 +104,7 @@ export function responseHeadText(head: ResponseHead, ending: ResponseEnding): st
   let text = `HTTP/1.1 ${head.status} ${head.reason}\r\n${head.fields.serialize(drop, head.connectionNames)}`;
   if (head.body.kind === "length" && head.status !== 204) text += `content-length: ${head.body.length}\r\n`;
   if (ending.isChunked) text += "transfer-encoding: chunked\r\n";
+  if (!head.fields.has(KIND.date)) text += `date: ${ending.date}\r\n`;
   if (ending.connection !== undefined) text += `connection: ${ending.connection}\r\n`;
   return `${text}\r\n`;
 }
@@ -133,21 +137,26 @@ export function lastChunk(trailers: FieldList | undefined, connectionNames: read
   return `0\r\n${trailers.serialize(NOT_IN_TRAILERS, names)}\r\n`;
 }
 
-/** A whole reply of our own; it ends the connection unless told otherwise. */
-export function replyText(
-  status: number,
-  body: string,
-  options: { readonly close: boolean; readonly withBody: boolean },
-): string {
+/** What a reply of our own says besides its body. */
+export interface ReplyOptions {
+  /** Whether it ends the connection. */
+  readonly close: boolean;
+  readonly withBody: boolean;
+  readonly date: string;
+}
+
+/** A whole reply of our own. */
+export function replyText(status: number, body: string, options: ReplyOptions): string {
   const connection = options.close ? "connection: close\r\n" : "";
   const retry = status === 503 ? "retry-after: 1\r\n" : "";
   const head =
     `HTTP/1.1 ${status} ${reasonOf(status)}\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-    `cache-control: no-store\r\n${retry}${connection}\r\n`;
+    `cache-control: no-store\r\ndate: ${options.date}\r\n${retry}${connection}\r\n`;
   return options.withBody ? head + body : head;
 }
 
 const REASONS: Readonly<Record<number, string>> = {
+  200: "OK",
   400: "Bad Request",
   404: "Not Found",
   408: "Request Timeout",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { until } from "../../support/raw-client.js";
+import { DATE_LINE_BYTES, until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
 import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aScene, GET, getOf, postHead, stalled } from "./scene.js";
@@ -49,7 +49,7 @@ describe("the record of an exchange", () => {
       isReused: true,
       retries: 0,
       bytesIn: "GET /timed HTTP/1.1\r\nHost: a.example\r\n\r\n".length,
-      bytesOut: client.text.length,
+      bytesOut: client.text.length + DATE_LINE_BYTES,
     });
     expect(proxy.records[0]).toMatchObject({ queueMs: 0, requestMs: 0, responseMs: 300 });
   });
@@ -61,13 +61,14 @@ describe("the record of an exchange", () => {
     await client.send(GET + post + getOf("/third"));
     await client.until((text) => text === OK.repeat(3));
     await proxy.settled();
+    const sent = OK.length + DATE_LINE_BYTES;
     expect(proxy.records.map(({ bytesIn, bytesOut }) => [bytesIn, bytesOut])).toEqual([
-      [GET.length, OK.length],
-      [post.length, OK.length],
-      [getOf("/third").length, OK.length],
+      [GET.length, sent],
+      [post.length, sent],
+      [getOf("/third").length, sent],
     ]);
     expect(proxy.pool.total("bytesIn")).toBe(GET.length + post.length + getOf("/third").length);
-    expect(proxy.pool.total("bytesOut")).toBe(OK.length * 3);
+    expect(proxy.pool.total("bytesOut")).toBe(sent * 3);
     expect(proxy.pool.total("success")).toBe(3);
     expect(proxy.pool.total("status2xx")).toBe(3);
     expect(backend.requests).toHaveLength(3);

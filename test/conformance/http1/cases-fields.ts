@@ -124,6 +124,36 @@ export const REFUSED_FIELDS: readonly RefusedCase[] = [
     `GET /${"y".repeat(20_000)} HTTP/1.1\r\n${HOST}\r\n`,
   ),
   refused("RFC 9110 15.5.15", "a target that never ends", 414, `GET /${"y".repeat(20_000)}`),
+  refused(
+    "RFC 9110 7.6.2",
+    "Max-Forwards that is no number",
+    400,
+    `OPTIONS / HTTP/1.1\r\n${HOST}Max-Forwards: -1\r\n\r\n`,
+  ),
+  refused(
+    "RFC 9110 7.6.2",
+    "an empty Max-Forwards",
+    400,
+    `OPTIONS / HTTP/1.1\r\n${HOST}Max-Forwards:\r\n\r\n`,
+  ),
+  refused(
+    "RFC 9110 7.6.2",
+    "two Max-Forwards",
+    400,
+    `OPTIONS / HTTP/1.1\r\n${HOST}Max-Forwards: 1\r\nMax-Forwards: 1\r\n\r\n`,
+  ),
+  refused(
+    "RFC 9110 7.6.2",
+    "a Max-Forwards without end",
+    400,
+    `OPTIONS / HTTP/1.1\r\n${HOST}Max-Forwards: 1000000000\r\n\r\n`,
+  ),
+  refused(
+    "RFC 9110 9.3.8",
+    "TRACE that ends here",
+    501,
+    `TRACE / HTTP/1.1\r\n${HOST}Max-Forwards: 0\r\n\r\n`,
+  ),
 ];
 
 const kept = (fields: string) => forwarded("GET / HTTP/1.1", `${HOST}${fields}`);
@@ -314,5 +344,37 @@ export const FORWARDED_FIELDS: readonly ForwardedCase[] = [
     "an expectation in other cases stays",
     `POST / HTTP/1.1\r\n${HOST}Expect: 100-Continue\r\nContent-Length: 2\r\n\r\nok`,
     forwarded("POST / HTTP/1.1", `${HOST}Expect: 100-Continue\r\n`, "content-length: 2\r\n", "ok"),
+  ),
+  accepted(
+    "RFC 3875 4.1.18",
+    "what looks like ours to those who read - and _ alike goes",
+    get(
+      "X_Forwarded_For: 1.2.3.4\r\nX-Forwarded_Proto: https\r\nX_Real-IP: 1\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\n",
+    ),
+    kept(""),
+  ),
+  accepted(
+    "RFC 9110 5.1",
+    "other names with _ stay",
+    get("X_Request_Id: 1\r\nProxy_Connection: x\r\n"),
+    kept("X_Request_Id: 1\r\nProxy_Connection: x\r\n"),
+  ),
+  accepted(
+    "RFC 9110 7.6.2",
+    "Max-Forwards of OPTIONS is counted down",
+    `OPTIONS * HTTP/1.1\r\n${HOST}Max-Forwards: 010\r\nA: 1\r\n\r\n`,
+    forwarded("OPTIONS * HTTP/1.1", `${HOST}A: 1\r\n`, "max-forwards: 9\r\n"),
+  ),
+  accepted(
+    "RFC 9110 7.6.2",
+    "Max-Forwards of TRACE is counted down",
+    `TRACE / HTTP/1.1\r\n${HOST}Max-Forwards: 1\r\n\r\n`,
+    forwarded("TRACE / HTTP/1.1", HOST, "max-forwards: 0\r\n"),
+  ),
+  accepted(
+    "RFC 9110 7.6.2",
+    "Max-Forwards of other methods stays as it is",
+    get("Max-Forwards: 0\r\n"),
+    kept("Max-Forwards: 0\r\n"),
   ),
 ];

@@ -26,12 +26,16 @@ export const MUTATIONS = [
   ["request-head.ts", "&& !isSameAuthority(target.authority, host)", "&& false"],
   ["request-head.ts", 'if (method === "CONNECT") return FAULT.connect;', ""],
   ["request-head.ts", 'if (method === "TRACE" && body.kind !== "none") return FAULT.traceBody;', ""],
+  ["request-head.ts", "if (forwardsLeft === -1) return FAULT.badMaxForwards;", ""],
+  ["request-head.ts", "&& !fields.isRepeated(KIND.maxForwards)", ""],
+  ["request-head.ts", 'if (method !== "OPTIONS" && method !== "TRACE") return undefined;', ""],
+  ["downstream.ts", "if (head.forwardsLeft === 0) {", "if (head.forwardsLeft === -1) {"],
   ["request-head.ts", "values.length !== 1 ||", ""],
   ["request-head.ts", 'isWord(only, 0, only.length, "100-continue")', 'only.startsWith("100")'],
   [
     "request-head.ts",
     "if (isFault(body)) return body;",
-    "if (isFault(body)) return new Http1RequestHead(method, rawTarget, target, fields, NO_BODY, line.isOldVersion);",
+    "if (isFault(body)) return new Http1RequestHead(method, rawTarget, target, fields, NO_BODY, undefined, line.isOldVersion);",
   ],
   [
     "request-head.ts",

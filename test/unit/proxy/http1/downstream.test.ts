@@ -7,12 +7,15 @@ const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
 const GET = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 const BIG = "x".repeat(70_000);
 
+/** What the proxy adds to answers without a Date, at the manual clock's beginning. */
+const DATE = "date: Tue, 14 Nov 2023 22:13:21 GMT\r\n";
+
 describe("keep-alive", () => {
   it("answers a request and waits for the next one", () => {
     const scene = new DownstreamScene();
     scene.connection.receive(GET);
     scene.exchange().answer(OK, "ok");
-    expect(scene.connection.sent).toBe("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    expect(scene.connection.sent).toBe(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\n${DATE}\r\nok`);
     scene.connection.receive(GET);
     expect(scene.exchanges).toHaveLength(2);
   });
@@ -191,7 +194,7 @@ describe("the response", () => {
     stream.sendEnd(undefined);
     stream.done();
     expect(scene.connection.sent).toBe(
-      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+      `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n${DATE}\r\n5\r\nhello\r\n0\r\n\r\n`,
     );
   });
 
@@ -199,7 +202,7 @@ describe("the response", () => {
     const scene = new DownstreamScene();
     scene.connection.receive("GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
     scene.exchange().answer("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "hello");
-    expect(scene.connection.sent).toBe("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello");
+    expect(scene.connection.sent).toBe(`HTTP/1.1 200 OK\r\n${DATE}connection: close\r\n\r\nhello`);
     expect(scene.connection.hasEnded).toBe(true);
   });
 

@@ -53,7 +53,8 @@ export function observeRequests(pieces: readonly string[]): ObservedRequests {
       forwarded: forwardedText(heads[index] ?? "", body.join(""), trailers),
     })),
     statuses: scene.connection.sent.match(/HTTP\/1\.1 \d{3}/g) ?? [],
-    hasEnded: scene.connection.hasEnded,
+    // Bytes behind the last request make it wait for more of them, if they are there before the answer is.
+    hasEnded: scene.connection.hasEnded || scene.connection.closed,
   };
 }
 
