@@ -54,8 +54,8 @@ function compileLatency(
   latency: NonNullable<typeof outlierDetectionDefaults.latency>,
 ): OutlierDetectionConfig["latency"] {
   if (latency === false) return undefined;
-  const { minDifference, ...rest } = latency === true ? latencyDefaults : latency;
-  return { ...rest, minDifferenceMs: minDifference };
+  const { minDifference, interval, ...rest } = latency === true ? latencyDefaults : latency;
+  return { ...rest, minDifferenceMs: minDifference, intervalMs: interval };
 }
 
 /** Slow start of a pool; undefined where it is off. */

@@ -60,7 +60,6 @@ export class Detection {
     this.#random = random;
     this.#latency = new LatencyComparison({
       options: () => host.options()?.latency,
-      intervalMs: () => this.#times.intervalMs,
       backends: () => host.backends(),
       demoted: (backend, why, nowMs) => host.demoted(backend, why, nowMs),
       dueMoved: () => host.dueMoved(),

@@ -43,6 +43,13 @@ export class LatencySketch {
     return middleOf(last);
   }
 
+  /** Takes in all that another one holds. */
+  add(other: LatencySketch): void {
+    for (let bucket = 0; bucket < BUCKETS; bucket++)
+      this.#counts[bucket] = (this.#counts[bucket] as number) + (other.#counts[bucket] as number);
+    this.#total += other.#total;
+  }
+
   /** Leaves this part (0 to 1) of every count, and nothing of what has become too little to matter. */
   decay(keep: number): void {
     let total = 0;

@@ -11,29 +11,34 @@ export interface LatencyOptions {
   readonly deviations: number;
   /** ...and at least this much longer. */
   readonly minDifferenceMs: number;
-  /** Requests in memory without which a backend is not compared. */
+  /** Answers without which a backend is not compared, those of earlier intervals in part. */
   readonly requestVolume: number;
   /** Least share of the weight that is left, in percent, so that it can show that it has recovered. */
   readonly minWeightPercent: number;
+  /** How often backends are compared, a step of weight each time. */
+  readonly intervalMs: number;
 }
 
 /** What makes a median absolute deviation comparable to a standard deviation. */
 const MAD_SCALE = 1.4826;
 /** Slow is over below this part of the limit: between the two nothing moves, so that nothing swings. */
 const RECOVERED = 0.75;
-/**
- * What an interval leaves of the ones before: enough that a backend with few requests stays known, so little
- * that a high quantile follows within two intervals.
- */
-const KEPT = 0.25;
+/** What an interval leaves of the ones before: a backend with few requests is known by some ten intervals. */
+const KEPT = 0.8;
+/** Slow in so many comparisons in a row, and the first step is taken: one may be chance. */
+const PATIENCE = 2;
 const STEP = 0.5;
 /** Up to so many each is held against the others alone; beyond, its own time does not move the median. */
 const FEW = 12;
 
 /** How fast a backend answered lately, and what followed. It is forgotten with the backend. */
 export class LatencyMonitor {
-  /** Made with the first time that is recorded. */
-  sketch: LatencySketch | undefined;
+  /** Of the interval under way; both are made with the first time that is recorded. */
+  recent: LatencySketch | undefined;
+  /** Of the intervals before it, for as long as one alone holds too little. */
+  #past: LatencySketch | undefined;
+  /** Comparisons in a row in which it was slow. */
+  strikes = 0;
   /** The compared time at the last comparison; undefined when there was too little. */
   quantileMs: number | undefined;
   /** When the demotion in force began. */
@@ -41,9 +46,44 @@ export class LatencyMonitor {
   /** Why it is demoted, in words; empty when it is not. */
   why = "";
 
+  /** How much is known, by this and earlier intervals. */
+  get volume(): number {
+    return (this.recent?.total ?? 0) + (this.#past?.total ?? 0);
+  }
+
   record(ms: number): void {
-    this.sketch ??= new LatencySketch();
-    this.sketch.record(ms);
+    this.recent ??= new LatencySketch();
+    this.recent.record(ms);
+  }
+
+  /**
+   * Ends an interval: answers the time that is compared, undefined when there is too little. An interval that
+   * holds enough speaks for itself, so that what is over is over; one that does not is read with those before.
+   */
+  close(options: LatencyOptions): number | undefined {
+    if (this.recent === undefined) return undefined;
+    this.#past ??= new LatencySketch();
+    const isEnough = this.recent.total >= options.requestVolume;
+    const before = this.#past;
+    if (!isEnough) before.add(this.recent);
+    const read = isEnough ? this.recent : before;
+    const share = options.percentile / 100;
+    this.quantileMs = read.total >= options.requestVolume ? read.quantile(share) : undefined;
+    if (isEnough) {
+      // The past is not needed while intervals are full, and would be stale when they no longer are.
+      before.clear();
+      before.add(this.recent);
+    }
+    before.decay(KEPT);
+    this.recent.clear();
+    return this.quantileMs;
+  }
+
+  forget(): void {
+    this.recent = undefined;
+    this.#past = undefined;
+    this.quantileMs = undefined;
+    this.strikes = 0;
   }
 }
 
@@ -51,8 +91,6 @@ export class LatencyMonitor {
 export interface LatencyHost {
   /** Read at each use. Undefined: nobody is compared. */
   options(): LatencyOptions | undefined;
-  /** How often backends are compared, a step of weight each time. */
-  intervalMs(): number;
   backends(): Iterable<Backend>;
   /** The demotion of a backend moved: its weight follows. */
   demoted(backend: Backend, why: string, nowMs: number): void;
@@ -82,7 +120,7 @@ export class LatencyComparison {
     if (options === undefined) return;
     backend.latency.record(ms);
     if (this.#dueMs !== Number.POSITIVE_INFINITY) return;
-    this.#dueMs = nowMs + this.#host.intervalMs();
+    this.#dueMs = nowMs + options.intervalMs;
     this.#host.dueMoved();
   }
 
@@ -90,7 +128,7 @@ export class LatencyComparison {
     const options = this.#host.options();
     if (options === undefined ? this.#dueMs === Number.POSITIVE_INFINITY : this.#dueMs > nowMs) return;
     const isAnyLeft = options === undefined ? this.#forget(nowMs) : this.#compare(options, nowMs);
-    this.#dueMs = isAnyLeft ? nowMs + this.#host.intervalMs() : Number.POSITIVE_INFINITY;
+    this.#dueMs = options === undefined || !isAnyLeft ? Number.POSITIVE_INFINITY : nowMs + options.intervalMs;
   }
 
   nextDueMs(): number {
@@ -100,7 +138,7 @@ export class LatencyComparison {
   /** It was switched off: all get their weight back. */
   #forget(nowMs: number): false {
     for (const backend of this.#host.backends()) {
-      backend.latency.sketch = undefined;
+      backend.latency.forget();
       this.#demote(backend, 1, "latency is compared no more", nowMs);
     }
     return false;
@@ -113,12 +151,10 @@ export class LatencyComparison {
     let isAnyLeft = false;
     for (const backend of this.#host.backends()) {
       const { latency } = backend;
-      const isKnown = !backend.isGone && (latency.sketch?.total ?? 0) >= options.requestVolume;
-      latency.quantileMs = isKnown ? latency.sketch?.quantile(options.percentile / 100) : undefined;
-      if (latency.quantileMs === undefined) unknown.push(backend);
-      else known.push({ backend, ms: latency.quantileMs });
-      latency.sketch?.decay(KEPT);
-      if (backend.demotion < 1 || (latency.sketch?.total ?? 0) > 0) isAnyLeft = true;
+      const ms = latency.close(options);
+      if (ms === undefined || backend.isGone) unknown.push(backend);
+      else known.push({ backend, ms });
+      if (backend.demotion < 1 || latency.volume > 0) isAnyLeft = true;
     }
     const ofAll = known.length > FEW ? latencyLimit(timesOf(known), options) : undefined;
     for (const { backend, ms } of known) {
@@ -136,9 +172,12 @@ export class LatencyComparison {
     limit: LatencyLimit | undefined,
     nowMs: number,
   ): void {
+    const { latency } = backend;
+    latency.strikes = limit !== undefined && ms > limit.ms ? latency.strikes + 1 : 0;
     if (limit === undefined) {
       this.#raise(backend, "there is nothing to compare its latency with", nowMs);
-    } else if (ms > limit.ms) {
+    } else if (latency.strikes > 0) {
+      if (latency.strikes < PATIENCE) return;
       const floor = options.minWeightPercent / 100;
       const words = `p${options.percentile} ${shown(ms)}, the others ${shown(limit.middleMs)}`;
       this.#demote(backend, Math.max(backend.demotion * STEP, floor), `slow: ${words}`, nowMs);

@@ -59,7 +59,7 @@ export interface OutlierOptions {
   readonly minHealthyBackends: number;
   /** A passed active check ends an ejection. */
   readonly successfulActiveHealthCheckUneject: boolean;
-  /** Demotion of backends that answer too slowly; undefined when it is off. Compared once per interval. */
+  /** Demotion of backends that answer too slowly; undefined when it is off. */
   readonly latency: LatencyOptions | undefined;
 }
 

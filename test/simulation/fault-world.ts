@@ -38,6 +38,7 @@ export const FAULT_OPTIONS: OutlierOptions = {
     minDifferenceMs: 25,
     requestVolume: 10,
     minWeightPercent: 100 * FLOOR,
+    intervalMs: 1_000,
   },
 };
 

@@ -33,7 +33,10 @@ const latencyMap = strictMap({
     max: 100,
   }).prefault(3),
   minDifference: duration("and at least this much longer.").prefault("25ms"),
-  requestVolume: integer("Answers in memory, the older ones in part, without which nobody is compared.", {
+  interval: duration("How often backends are compared; each time a step of weight.", {
+    min: "10ms",
+  }).prefault("1s"),
+  requestVolume: integer("Answers without which nobody is compared, those of earlier intervals in part.", {
     min: 1,
     max: 1_000_000,
   }).prefault(30),
@@ -116,7 +119,7 @@ const outlierDetectionMap = strictMap({
   latency: latencySchema
     .optional()
     .describe(
-      "Takes weight, half of it per interval, from backends that answer much slower than the others. On by default, off where the algorithm binds keys to backends.",
+      "Takes weight, half of what is left at each comparison, from backends that answer much slower than the others. On by default, off where the algorithm binds keys to backends.",
     ),
 })
   .refine(({ baseEjectionTime, maxEjectionTime }) => !isAbove(baseEjectionTime, maxEjectionTime), {

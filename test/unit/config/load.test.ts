@@ -164,6 +164,7 @@ describe("a minimal file", () => {
               minDifferenceMs: 25,
               requestVolume: 30,
               minWeightPercent: 10,
+              intervalMs: 1_000,
             },
           },
           limits: { maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },

@@ -324,6 +324,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "outlierDetection", "latency", "factor"], 0.5, "a number from 1 to 1000"],
   [[...P, "outlierDetection", "latency", "deviations"], -1, "a number from 0 to 100"],
   [[...P, "outlierDetection", "latency", "minDifference"], "soon", DURATION],
+  [[...P, "outlierDetection", "latency", "interval"], "1ms", "expected at least 10ms"],
   [[...P, "outlierDetection", "latency", "requestVolume"], 0, "from 1 to 1000000"],
   [[...P, "outlierDetection", "latency", "minWeightPercent"], 0, "from 1 to 100"],
   [[...P, "outlierDetection", "minHealthyBackends"], 0, "from 1 to 1000000"],
