@@ -11,8 +11,7 @@ import { Registration } from "./control/registration/registration.js";
 import { createResolver } from "./control/resolver.js";
 import type { Inherited } from "./handover/inherited.js";
 import type { Predecessor } from "./handover/predecessor.js";
-import { Successor } from "./handover/successor.js";
-import { notifySystemd } from "./handover/systemd.js";
+import { type Restartable, Restarter } from "./handover/restarter.js";
 import { Listeners } from "./listeners.js";
 import { type Clock, systemClock } from "./platform/clock.js";
 import { firstOf } from "./platform/first-of.js";
@@ -68,6 +67,7 @@ export class App {
   readonly #upstreams: Upstreams;
   readonly #overrides: OverrideStore;
   readonly #reloader: Reloader;
+  readonly #restarter: Restarter;
   readonly #budget: ConnectionBudget;
   #listeners: Listeners | undefined;
   readonly #admin: AdminServers;
@@ -80,7 +80,8 @@ export class App {
   #drainDeadlineMs: number;
   #isStopping = false;
   #isAborted = false;
-  #isRestarting = false;
+  /** SIGHUP came before there was anything to change. */
+  #isReloadAwaited = false;
   /** Another process has taken this one's place. */
   #isSucceeded = false;
 
@@ -110,8 +111,14 @@ export class App {
       onPool: (pool) => this.#journal.follow(pool),
     });
     this.#registration = this.#makeRegistration();
-    this.#admin = new AdminServers(config.admin, this.#ports(), this.#clock, this.#log.child("admin"));
+    this.#admin = new AdminServers(config.admin, {
+      ports: this.#ports(),
+      clock: this.#clock,
+      log: this.#log.child("admin"),
+      take: (name, address) => options.inherited?.take(name, address),
+    });
     this.#reloader = new Reloader(this.#reloadable(), this.#clock, this.#log.child("reload"));
+    this.#restarter = new Restarter(this.#restartable(), this.#clock, this.#log.child("restart"));
   }
 
   /** Where the listeners are bound, by name; ports the system chose are filled in. */
@@ -148,17 +155,21 @@ export class App {
     const listeners = this.#makeListeners(this.#accessLog);
     this.#listeners = listeners;
     await listeners.open(config);
+    if (predecessor !== undefined) await this.#takeOver(predecessor);
     const unused = inherited?.closeRest() ?? [];
     if (unused.length > 0) this.#log.warn({ sockets: unused }, "inherited sockets that no listener asks for");
-    if (predecessor !== undefined) await this.#takeOver(predecessor);
     if (this.#isStopping) return;
     this.#enter("ready", "");
     this.#register();
+    if (this.#isReloadAwaited) this.reload();
   }
 
   /** The listeners accept beside those of the process before; the admin addresses come once it has freed them. */
   async #takeOver(predecessor: Predecessor): Promise<void> {
     this.#overrides.adopt(await predecessor.serving());
+    // The listeners accept already: whoever asks first shall hear so.
+    this.#state = "ready";
+    this.#reason = "";
     await this.#admin.takeOver();
     predecessor.settled();
   }
@@ -266,7 +277,9 @@ export class App {
     this.#accessLog
       ?.reopen()
       .catch((error: unknown) => this.#log.error({ err: error }, "access log not reopened"));
-    void this.#reloader.reload({ isDryRun: false });
+    // What is read at the start may be older than the signal.
+    if (this.#state === "starting") this.#isReloadAwaited = true;
+    else void this.#reloader.reload({ isDryRun: false });
   }
 
   /**
@@ -274,42 +287,27 @@ export class App {
    * goes wrong, this one serves on.
    */
   restart(): void {
-    if (this.#state !== "ready" || this.#isRestarting || this.#isSucceeded) {
-      this.#log.warn({ state: this.#state }, "restart not possible now");
-      return;
-    }
-    this.#isRestarting = true;
-    this.#handOver()
-      .then(
-        () => this.#succeeded(),
-        async (error: unknown) => {
-          this.#log.error({ err: error }, "restart failed, serving on");
-          if (!this.#admin.isOpen && !this.#isStopping) await this.#admin.open();
-        },
-      )
-      .catch((error: unknown) => this.#log.error({ err: error }, "admin not reopened"))
-      .finally(() => {
-        this.#isRestarting = false;
-      });
+    this.#restarter.restart();
   }
 
-  async #handOver(): Promise<void> {
-    await this.#overrides.flush();
-    const successor = new Successor({
-      sockets: this.#listeners?.descriptors() ?? [],
-      clock: this.#clock,
-      deadlineMs: this.#config.startDeadlineMs + TAKE_OVER_MS,
-      overrides: () => this.#overrides.entries(),
-      release: () => this.#admin.close(),
-    });
-    this.#log.info({ successor: successor.pid }, "restarting, another process takes over");
-    await successor.takenOver();
-    await notifySystemd(`MAINPID=${successor.pid}`);
+  #restartable(): Restartable {
+    return {
+      obstacle: () => (this.#state === "ready" ? undefined : `the proxy is ${this.#state}`),
+      sockets: () => [...(this.#listeners?.descriptors() ?? []), ...this.#admin.descriptors()],
+      learnt: () => this.#overrides.entries(),
+      deadlineMs: () => this.#config.startDeadlineMs + TAKE_OVER_MS,
+      release: () => this.#admin.release(),
+      resume: async () => {
+        if (!this.#isStopping) await this.#admin.open();
+      },
+      succeeded: () => this.#succeeded(),
+    };
   }
 
   /** What is open here finishes; the instance stays registered, by the other process. */
   #succeeded(): void {
     this.#isSucceeded = true;
+    this.#listeners?.leavePaths();
     this.#registration?.abort();
     this.#enter("draining", "another process has taken over");
     this.#askToStop();
@@ -329,6 +327,7 @@ export class App {
         if (touches(changes, "log.level")) this.#log.setLevel(config.log.level);
         if (touches(changes, "service") || touches(changes, "consul")) await this.#registerAnew();
       },
+      openAdmin: (config) => this.#admin.prepare(config),
       openAccessLog: (config) => this.#accessLog?.prepare(config),
     };
   }

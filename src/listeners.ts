@@ -1,6 +1,7 @@
 import type { ListenerInfo } from "./admin/ports.js";
 import type { Config, ListenerConfig } from "./config/model.js";
 import { createProtocol, type ListenerProtocol, type ProtocolParts } from "./extensions.js";
+import type { HandedSocket } from "./handover/message.js";
 import type { Clock } from "./platform/clock.js";
 import type { Log } from "./platform/log.js";
 import type { Random } from "./platform/random.js";
@@ -102,12 +103,19 @@ export class Listeners {
   }
 
   /** Listening sockets by listener, for a process that takes this one's place. */
-  descriptors(): readonly { readonly listener: string; readonly address: string; readonly fd: number }[] {
+  descriptors(): readonly HandedSocket[] {
     return [...this.#byName.values()].flatMap(({ listener }) =>
-      listener
-        .descriptors()
-        .map(({ address, fd }) => ({ listener: listener.name, address: formatSocketAddress(address), fd })),
+      listener.descriptors().map(({ address, ...socket }) => ({
+        listener: listener.name,
+        address: formatSocketAddress(address),
+        ...socket,
+      })),
     );
+  }
+
+  /** Another process listens on the same sockets. */
+  leavePaths(): void {
+    for (const { listener } of this.#byName.values()) listener.leavePaths();
   }
 
   #all(): readonly Listener[] {

@@ -20,6 +20,8 @@ export interface Reloadable {
   readonly isReady: () => boolean;
   readonly upstreams: Upstreams;
   readonly listeners: () => Listeners | undefined;
+  /** Opens the admin addresses of another configuration. */
+  readonly openAdmin: (config: Config["admin"]) => Promise<PreparedChange>;
   /** Opens the place of another access log; answers how to put it in use. */
   readonly openAccessLog: (config: Config["log"]["access"]) => Promise<() => void> | undefined;
   /** The new configuration is in force: takes over what concerns the process as a whole. */
@@ -91,20 +93,22 @@ export class Reloader {
 
   /** Answers what could not be opened; nothing has changed then. */
   async #apply(config: Config, changes: readonly ConfigChange[]): Promise<ConfigProblem | undefined> {
-    const { upstreams, listeners, openAccessLog, accept } = this.#program;
+    const { upstreams, listeners, openAdmin, openAccessLog, accept } = this.#program;
     const previous = this.#program.config();
     const known = new Set(previous.pools.map(({ name }) => name));
     const added = config.pools
       .filter(({ name }) => !known.has(name))
       .map((pool) => upstreams.add(pool, config.consul));
-    let prepared: PreparedChange | undefined;
+    const prepared: PreparedChange[] = [];
     let useAccessLog: (() => void) | undefined;
     try {
       await this.#firstListsOf(added, config.startDeadlineMs);
-      prepared = await listeners()?.prepare(config);
+      const opened = await listeners()?.prepare(config);
+      if (opened !== undefined) prepared.push(opened);
+      if (touches(changes, "admin")) prepared.push(await openAdmin(config.admin));
       if (touches(changes, "log.access")) useAccessLog = await openAccessLog(config.log.access);
     } catch (error) {
-      prepared?.cancel();
+      for (const each of prepared) each.cancel();
       for (const { config: pool } of added) upstreams.remove(pool.name);
       return problemOf(error);
     }
@@ -116,7 +120,7 @@ export class Reloader {
         upstreams.reconfigure(pool, config.consul, usesConsul);
       }
     }
-    prepared?.commit();
+    for (const each of prepared) each.commit();
     useAccessLog?.();
     const names = new Set(config.pools.map(({ name }) => name));
     for (const name of known) if (!names.has(name)) upstreams.remove(name);

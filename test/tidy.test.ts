@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<
   extensions: { values: ["core", "platform", "control", "proxy", "config"], types: ["admin"] },
   upstream: { values: ["core", "platform", "control", "proxy", "config", "extensions"], types: [] },
   upstreams: { values: ["core", "platform", "control", "proxy", "upstream"], types: ["config"] },
-  listeners: { values: ["platform", "proxy", "extensions"], types: ["config", "admin"] },
+  listeners: { values: ["platform", "proxy", "extensions"], types: ["config", "admin", "handover"] },
   handover: { values: ["platform", "proxy"], types: ["config"] },
   reloader: {
     values: ["config", "platform"],

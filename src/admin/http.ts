@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { SocketAddressConfig } from "../config/model.js";
+import { firstOf } from "../platform/first-of.js";
 import type { Log } from "../platform/log.js";
-import { listenOn } from "./bind.js";
+import { AdminSocket, type GivenSocket } from "./bind.js";
 import { renderMetrics } from "./metrics.js";
 import type { AdminPorts } from "./ports.js";
 import { processMetrics } from "./process-metrics.js";
@@ -18,6 +19,11 @@ const MOST_CONNECTIONS = 256;
 /** A reader that takes nothing for this long is cut off. */
 const IDLE_MS = 30_000;
 
+/** A connection that came just now may have its request on the way. */
+const UNDER_WAY_MS = 50;
+/** How long answers may take to get out when the server closes. */
+const LAST_WORDS_MS = 1_000;
+
 const TEXT = "text/plain; charset=utf-8";
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -30,14 +36,13 @@ export interface AdminHttpOptions {
 /** Metrics, health and readiness over HTTP. Read only: it answers GET and HEAD. */
 export class AdminHttp {
   readonly #ports: AdminPorts;
-  readonly #address: SocketAddressConfig;
   readonly #options: AdminHttpOptions;
   readonly #log: Log;
   readonly #server: Server;
+  readonly socket: AdminSocket;
 
   constructor(ports: AdminPorts, address: SocketAddressConfig, options: AdminHttpOptions, log: Log) {
     this.#ports = ports;
-    this.#address = address;
     this.#options = options;
     this.#log = log;
     this.#server = createServer(SERVER_LIMITS, (request, response) => {
@@ -48,18 +53,23 @@ export class AdminHttp {
     });
     this.#server.maxConnections = MOST_CONNECTIONS;
     this.#server.timeout = IDLE_MS;
+    this.socket = new AdminSocket(this.#server, address);
   }
 
   /** Binds; answers the address as bound. Port 0 takes a free one. @throws Error when it is taken. */
-  async start(): Promise<{ readonly address: string }> {
-    const address = await listenOn(this.#server, this.#address);
+  async start(given?: GivenSocket): Promise<{ readonly address: string }> {
+    const address = await this.socket.open(given);
     this.#server.on("error", (error) => this.#log.error({ err: error }, "admin http listener failed"));
     return { address };
   }
 
-  /** Closes at once, open answers included. */
+  /** Takes no more connections; what was asked already is answered, if that takes no longer than a moment. */
   async stop(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const { clock } = this.#ports;
+    const closed = this.socket.close();
+    await firstOf(closed, UNDER_WAY_MS, clock);
+    this.#server.close();
+    await firstOf(closed, LAST_WORDS_MS, clock);
     this.#server.closeAllConnections();
     await closed;
   }

@@ -5,7 +5,7 @@ import { HealthImplementation } from "grpc-health-check";
 import type { AdminGrpcConfig } from "../config/model.js";
 import type { Log } from "../platform/log.js";
 import { BearerToken, tokenInterceptor } from "./bearer-token.js";
-import { listenOn } from "./bind.js";
+import { AdminSocket, type GivenSocket } from "./bind.js";
 import { Calls } from "./calls.js";
 import { changeMethods } from "./changes.js";
 import { ownContract } from "./contract.js";
@@ -29,6 +29,9 @@ const HEALTH_SERVICE = "grpc.health.v1.Health";
 /** Connections of all clients; further ones are closed at once. */
 const MOST_CONNECTIONS = 64;
 
+/** How long calls may take to get out when the server closes. */
+const LAST_WORDS_MS = 1_000;
+
 const SERVER_OPTIONS = {
   "grpc.max_concurrent_streams": 100,
   // The largest request is a configuration to check.
@@ -51,6 +54,7 @@ export class AdminServer {
   readonly #health = new HealthImplementation();
   readonly #sockets = new Set<Socket>();
   readonly #acceptor: NetServer;
+  readonly socket: AdminSocket;
   #server: Server | undefined;
   #injector: ConnectionInjector | undefined;
 
@@ -61,6 +65,7 @@ export class AdminServer {
     this.#calls = new Calls(ports.clock, log);
     this.#acceptor = createServer((socket) => this.#accept(socket));
     this.#acceptor.maxConnections = MOST_CONNECTIONS;
+    this.socket = new AdminSocket(this.#acceptor, config.address);
   }
 
   /**
@@ -68,8 +73,8 @@ export class AdminServer {
    *
    * @throws Error when the address is taken, or token or certificate cannot be read.
    */
-  async start(): Promise<{ readonly address: string }> {
-    const { tokenFile, tls, address } = this.#config;
+  async start(given?: GivenSocket): Promise<{ readonly address: string }> {
+    const { tokenFile, tls } = this.#config;
     const interceptors: ServerInterceptor[] = [];
     if (tokenFile !== undefined) {
       interceptors.push(tokenInterceptor(await BearerToken.load(tokenFile, this.#log)));
@@ -83,7 +88,7 @@ export class AdminServer {
     this.announce(this.#ports.info().state);
     this.#server = server;
     this.#injector = server.createConnectionInjector(credentials);
-    const bound = await listenOn(this.#acceptor, address);
+    const bound = await this.socket.open(given);
     this.#acceptor.on("error", (error) => this.#log.error({ err: error }, "admin listener failed"));
     return { address: bound };
   }
@@ -94,11 +99,11 @@ export class AdminServer {
   }
 
   /** Ends streams, lets calls finish for `graceMs`, then closes whatever is left. */
-  async stop(graceMs: number): Promise<void> {
+  async stop(graceMs = LAST_WORDS_MS): Promise<void> {
     this.#calls.stop();
     this.#health.setStatus("", "NOT_SERVING");
     this.#health.setStatus(ADMIN_SERVICE, "NOT_SERVING");
-    const closed = new Promise<void>((resolve) => this.#acceptor.close(() => resolve()));
+    const closed = this.socket.close();
     const server = this.#server;
     if (server !== undefined) {
       await new Promise<void>((resolve) => {

@@ -15,7 +15,10 @@ const SECRETS: ReadonlySet<string> = new Set(["token", "auth", "secret", "passwo
 /** What a running process cannot change, and what to do instead. */
 const FIXED: readonly { readonly path: RegExp; readonly advice: string }[] = [
   { path: /^stateDir$/, advice: "restart the process (SIGUSR2 does it without a refused connection)" },
-  { path: /^admin\b/, advice: "restart the process (SIGUSR2 does it without a refused connection)" },
+  {
+    path: /^admin\.grpc\.(tls|tokenFile)\b/,
+    advice: "restart the process (SIGUSR2 does it without a refused connection)",
+  },
   {
     path: /^listeners\[[^\]]+\]\.protocol$/,
     advice: "give the listener of the other protocol a name and an address of its own",

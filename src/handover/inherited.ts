@@ -1,7 +1,7 @@
 import { closeSync } from "node:fs";
 import type { SocketAddressConfig } from "../config/model.js";
 import { formatSocketAddress } from "../proxy/bind.js";
-import type { InheritedSockets } from "../proxy/listener.js";
+import type { InheritedSocket, InheritedSockets } from "../proxy/listener.js";
 import { HANDOVER_VARIABLE, type HandedSocket } from "./message.js";
 
 /** What is read of the environment. */
@@ -11,10 +11,9 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 const FIRST_SYSTEMD_FD = 3;
 
 /** A socket that somebody opened for this process; systemd names no address. */
-interface Offer {
+interface Offer extends InheritedSocket {
   readonly listener: string;
   readonly address: string | undefined;
-  readonly fd: number;
 }
 
 /**
@@ -40,14 +39,14 @@ export class Inherited implements InheritedSockets {
     return this.#offers.length;
   }
 
-  take(listener: string, address: SocketAddressConfig): number | undefined {
-    // A descriptor that is named by its number needs nobody to find it.
-    if (address.kind === "fd") return undefined;
+  take(listener: string, address: SocketAddressConfig): InheritedSocket | undefined {
     const wanted = formatSocketAddress(address);
-    const index = this.#offers.findIndex(
-      (offer) => offer.listener === listener && (offer.address === undefined || offer.address === wanted),
-    );
-    return index < 0 ? undefined : this.#offers.splice(index, 1)[0]?.fd;
+    const index = this.#offers.findIndex((offer) => {
+      // Numbers of descriptors count between systemd and the process it started, not from process to process.
+      if (offer.address === undefined && address.kind === "fd") return offer.fd === address.fd;
+      return offer.listener === listener && (offer.address === undefined || offer.address === wanted);
+    });
+    return index < 0 ? undefined : this.#offers.splice(index, 1)[0];
   }
 
   /** Gives up what nobody took, so that no client waits in a queue that is never read. */
@@ -69,8 +68,13 @@ function parseHanded(text: string): readonly HandedSocket[] {
 
 function isHandedSocket(value: unknown): value is HandedSocket {
   if (typeof value !== "object" || value === null) return false;
-  const { listener, address, fd } = value as Partial<Record<keyof HandedSocket, unknown>>;
-  return typeof listener === "string" && typeof address === "string" && Number.isSafeInteger(fd);
+  const { listener, address, fd, isManaged } = value as Partial<Record<keyof HandedSocket, unknown>>;
+  return (
+    typeof listener === "string" &&
+    typeof address === "string" &&
+    Number.isSafeInteger(fd) &&
+    typeof isManaged === "boolean"
+  );
 }
 
 /** `LISTEN_PID` says whom they are for: a child of that process would inherit the variables too. */
@@ -83,5 +87,6 @@ function systemdOffers(env: Environment, pid: number): readonly Offer[] {
     listener: names[index] ?? "",
     address: undefined,
     fd: FIRST_SYSTEMD_FD + index,
+    isManaged: true,
   }));
 }

@@ -2,9 +2,9 @@
  * What a process and the one that takes its place tell each other, in this order:
  *
  * 1. successor: `hello`, once it has read its configuration
- * 2. predecessor: `begin`, with what operators said so far
+ * 2. predecessor: `begin`, with what it learnt so far
  * 3. successor: `serving`, once its listeners accept on the sockets it was given
- * 4. predecessor: `released`, once its admin addresses are free, with what operators said meanwhile
+ * 4. predecessor: `released`, once it takes no calls of operators any more, with what it learnt meanwhile
  * 5. successor: `settled`, once it has these; only now the predecessor stops accepting
  */
 export type SuccessorMessage =
@@ -14,8 +14,8 @@ export type SuccessorMessage =
 
 /** The other direction. */
 export type PredecessorMessage =
-  | { readonly say: "begin"; readonly overrides: unknown }
-  | { readonly say: "released"; readonly overrides: unknown };
+  | { readonly say: "begin"; readonly learnt: unknown }
+  | { readonly say: "released"; readonly learnt: unknown };
 
 /** Environment variable that names the handed-over sockets: JSON, a list of `HandedSocket`. */
 export const HANDOVER_VARIABLE = "PILOTFISH_HANDOVER";
@@ -24,7 +24,9 @@ export const HANDOVER_VARIABLE = "PILOTFISH_HANDOVER";
 export interface HandedSocket {
   /** Name of the listener. */
   readonly listener: string;
-  /** As configured: `host:port`, `unix:/path`. */
+  /** As configured: `host:port`, `unix:/path`, `fd:N`. */
   readonly address: string;
   readonly fd: number;
+  /** Whether the service manager opened it, and its path in the file system is none of ours. */
+  readonly isManaged: boolean;
 }

@@ -20,14 +20,14 @@ export class Predecessor {
     channel.on("disconnect", () => this.#onLost?.(new Error("the process before this one is gone")));
   }
 
-  /** Says that this process is there; answers what operators said to the one before. */
+  /** Says that this process is there; answers what the one before has learnt. */
   async hello(): Promise<unknown> {
-    return (await this.#say("hello", "begin")).overrides;
+    return (await this.#say("hello", "begin")).learnt;
   }
 
-  /** Says that this process serves; answers, once the admin addresses are free, what operators said meanwhile. */
+  /** Says that this process serves; answers, once the other one takes no calls of operators any more, what it learnt meanwhile. */
   async serving(): Promise<unknown> {
-    return (await this.#say("serving", "released")).overrides;
+    return (await this.#say("serving", "released")).learnt;
   }
 
   /** The place is taken. Nothing more is said. */

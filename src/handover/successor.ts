@@ -13,8 +13,8 @@ export interface SuccessorOptions {
   readonly clock: Clock;
   /** Longest wait until it has taken over. */
   readonly deadlineMs: number;
-  /** What operators said so far; asked for twice. */
-  readonly overrides: () => unknown;
+  /** What this process learnt; asked for twice. */
+  readonly learnt: () => unknown;
   /** Frees the addresses that two processes cannot share. */
   readonly release: () => Promise<void>;
 }
@@ -72,11 +72,11 @@ export class Successor {
   async #take({ say }: SuccessorMessage): Promise<void> {
     switch (say) {
       case "hello":
-        this.#say({ say: "begin", overrides: this.#options.overrides() });
+        this.#say({ say: "begin", learnt: this.#options.learnt() });
         return;
       case "serving":
         await this.#options.release();
-        this.#say({ say: "released", overrides: this.#options.overrides() });
+        this.#say({ say: "released", learnt: this.#options.learnt() });
         return;
       case "settled":
         this.#timer.cancel();

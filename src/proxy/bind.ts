@@ -1,7 +1,7 @@
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type ListenOptions, type Server } from "node:net";
+import { createServer, type ListenOptions, type Server } from "node:net";
 import type { SocketAddressConfig } from "../config/model.js";
 import { formatAddress } from "../core/endpoint.js";
+import { SocketFile } from "../platform/unix-socket.js";
 import type { Connection } from "./connection.js";
 import type { ConnectionMode } from "./connection-mode.js";
 import { errnoOf } from "./errors.js";
@@ -44,27 +44,34 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Told of each accepted connection, which is paused and whose halves close apart. */
 type Accepted = (connection: Connection) => void;
 
+/** A listening socket, and its path where it is one of the file system. */
+export interface BoundSocket {
+  readonly server: Server;
+  readonly file: SocketFile | undefined;
+}
+
 /** Listens on one address and calls `accepted` with connections of the given kind. */
 export async function bindAddress(
   listener: string,
   address: SocketAddressConfig,
   mode: ConnectionMode,
   accepted: Accepted,
-): Promise<Server> {
-  const server = await listenOn(listener, address);
+): Promise<BoundSocket> {
+  const bound = await listenOn(listener, address);
+  const { server } = bound;
   if (mode === "socket" || !takeAccepted(server, accepted)) acceptSockets(server, accepted);
-  return server;
+  return bound;
 }
 
-async function listenOn(listener: string, address: SocketAddressConfig): Promise<Server> {
+async function listenOn(listener: string, address: SocketAddressConfig): Promise<BoundSocket> {
   try {
     switch (address.kind) {
       case "tcp":
-        return await bindTcp(address.host, address.port);
+        return { server: await bindTcp(address.host, address.port), file: undefined };
       case "unix":
         return await bindUnix(address.path, address.mode);
       case "fd":
-        return await listen({ fd: address.fd });
+        return { server: await listen({ fd: address.fd }), file: undefined };
     }
   } catch (error) {
     throw new BindError(listener, formatSocketAddress(address), error);
@@ -83,12 +90,12 @@ export function formatSocketAddress(address: SocketAddressConfig): string {
   }
 }
 
-/** Where a server listens in fact, with the port the system chose for port 0. */
+/** Where a server listens in fact, with the port the system chose for port 0; undefined for what has no port. */
 export function boundAddress(server: Server): SocketAddressConfig | undefined {
   const bound = server.address();
-  if (bound === null) return undefined;
-  if (typeof bound === "string") return { kind: "unix", path: bound, mode: undefined };
-  return { kind: "tcp", host: bound.address, port: bound.port };
+  return bound === null || typeof bound === "string"
+    ? undefined
+    : { kind: "tcp", host: bound.address, port: bound.port };
 }
 
 async function bindTcp(host: string, port: number): Promise<Server> {
@@ -103,56 +110,25 @@ async function bindTcp(host: string, port: number): Promise<Server> {
   }
 }
 
-async function bindUnix(path: string, mode: number | undefined): Promise<Server> {
-  try {
-    return await listenUnix(path, mode);
-  } catch (error) {
-    if (errnoOf(error) !== "EADDRINUSE") throw error;
-    if (!lstatSync(path).isSocket()) throw Object.assign(new Error("not a socket"), { code: "ENOTSOCK" });
-    if (await isAnswered(path)) throw error;
-    // Nobody listens: the socket was left behind by a process that could not clean up.
-    unlinkSync(path);
-    return listenUnix(path, mode);
-  }
-}
-
-async function listenUnix(path: string, mode: number | undefined): Promise<Server> {
-  if (mode === undefined) return listen({ path });
-  // The socket is made inside this call, for its owner alone, so that nobody slips in before its mode is set.
-  const umask = process.umask(0o177);
-  let listening: Promise<Server>;
-  try {
-    listening = listen({ path });
-  } finally {
-    process.umask(umask);
-  }
-  const server = await listening;
-  chmodSync(path, mode);
-  return server;
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", (error) => resolve(errnoOf(error) !== "ECONNREFUSED"));
-  });
+async function bindUnix(path: string, mode: number | undefined): Promise<BoundSocket> {
+  const server = newServer();
+  const file = await SocketFile.listen(path, mode, (where) => listenWith(server, { path: where }));
+  return { server, file };
 }
 
 /** `fd` is documented, but missing from the types. */
 type Where = ListenOptions & { readonly fd?: number };
 
+function newServer(): Server {
+  return createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive: true });
+}
+
 function listen(where: Where): Promise<Server> {
+  return listenWith(newServer(), where);
+}
+
+function listenWith(server: Server, where: Where): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer({
-      allowHalfOpen: true,
-      pauseOnConnect: true,
-      noDelay: true,
-      keepAlive: true,
-    });
     server.once("error", reject);
     server.listen({ ...where, backlog: BACKLOG, exclusive: true }, () => {
       server.off("error", reject);

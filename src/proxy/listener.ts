@@ -1,6 +1,7 @@
 import type { Server } from "node:net";
 import type { ListenerConfig, SocketAddressConfig } from "../config/model.js";
 import type { Log } from "../platform/log.js";
+import { SocketFile } from "../platform/unix-socket.js";
 import { bindAddress, boundAddress, formatSocketAddress } from "./bind.js";
 import type { Connection } from "./connection.js";
 import { AddressLimit, type ConnectionBudget, type RoomWaiter } from "./connection-limits.js";
@@ -44,8 +45,15 @@ export interface ListenerOptions {
 
 /** Listening sockets that another process opened: systemd, or the one whose place this one takes. */
 export interface InheritedSockets {
-  /** The descriptor for an address of a listener, which is the caller's from now on; undefined where none fits. */
-  take(listener: string, address: SocketAddressConfig): number | undefined;
+  /** The socket for an address of a listener, which is the caller's from now on; undefined where none fits. */
+  take(listener: string, address: SocketAddressConfig): InheritedSocket | undefined;
+}
+
+/** One of them. */
+export interface InheritedSocket {
+  readonly fd: number;
+  /** Whether its path in the file system, if it has one, belongs to the service manager. */
+  readonly isManaged: boolean;
 }
 
 /** An open listening socket. */
@@ -55,6 +63,10 @@ interface ListeningSocket {
   /** As bound: ports the system chose are filled in. */
   readonly bound: SocketAddressConfig;
   readonly server: Server;
+  /** The path of a unix socket, where it is ours to remove. */
+  file: SocketFile | undefined;
+  /** Whether the service manager opened it. */
+  readonly isManaged: boolean;
 }
 
 /** Listening sockets that were opened ahead of a change, which may still be called off. */
@@ -139,8 +151,17 @@ export class Listener implements RoomWaiter {
   }
 
   /** Its listening sockets, for a process that takes this one's place: address as configured, and descriptor. */
-  descriptors(): readonly { readonly address: SocketAddressConfig; readonly fd: number }[] {
-    return this.#sockets.map(({ address, server }) => ({ address, fd: descriptorOf(server) }));
+  descriptors(): readonly ({ readonly address: SocketAddressConfig } & InheritedSocket)[] {
+    return this.#sockets.map(({ address, server, isManaged }) => ({
+      address,
+      fd: descriptorOf(server),
+      isManaged,
+    }));
+  }
+
+  /** Another process listens on the same sockets: their paths stay when this one closes them. */
+  leavePaths(): void {
+    for (const socket of this.#sockets) socket.file = undefined;
   }
 
   /** Listens on all addresses, or on none and fails with a `BindError`. */
@@ -157,7 +178,7 @@ export class Listener implements RoomWaiter {
     const kept: ListeningSocket[] = [];
     const added: ListeningSocket[] = [];
     const cancel = () => {
-      for (const { server } of added) server.close();
+      for (const socket of added) closeSocket(socket);
     };
     try {
       for (const address of config.bind) {
@@ -173,7 +194,7 @@ export class Listener implements RoomWaiter {
       throw error;
     }
     const commit = () => {
-      for (const socket of this.#sockets) if (!kept.includes(socket)) socket.server.close();
+      for (const socket of this.#sockets) if (!kept.includes(socket)) closeSocket(socket);
       this.#sockets = [...kept, ...added];
       this.#config = config;
       this.#addresses.limitTo(config.limits.maxConnectionsPerAddress);
@@ -188,13 +209,17 @@ export class Listener implements RoomWaiter {
   }
 
   async #open(address: SocketAddressConfig): Promise<ListeningSocket> {
-    const fd = this.#inherited?.take(this.name, address);
-    const where = fd === undefined ? address : ({ kind: "fd", fd } as const);
+    const given = this.#inherited?.take(this.name, address);
+    const where = given === undefined ? address : ({ kind: "fd", fd: given.fd } as const);
     const chosen = await chooseConnectionMode();
     const mode = this.#connectionMode ?? chosen;
-    const server = await bindAddress(this.name, where, mode, (connection) => this.#accepted(connection));
+    const made = await bindAddress(this.name, where, mode, (connection) => this.#accepted(connection));
+    const { server } = made;
     server.on("error", (error) => this.#log.warn({ listener: this.name, error }, "accept failed"));
-    return { address, bound: boundAddress(server) ?? address, server };
+    const isManaged = given?.isManaged ?? false;
+    const isHanded = given !== undefined && !isManaged && address.kind === "unix";
+    const file = isHanded ? SocketFile.at(address.path) : made.file;
+    return { address, bound: boundAddress(server) ?? address, server, file, isManaged };
   }
 
   /** Closes the listening sockets. Who waits for room is turned away; what is open stays. */
@@ -202,7 +227,7 @@ export class Listener implements RoomWaiter {
     if (this.#isStopped) return;
     this.#isStopped = true;
     // Not waited for: the callback comes when Node's own count is 0, which it never is. The socket is closed at once.
-    for (const { server } of this.#sockets) server.close();
+    for (const socket of this.#sockets) closeSocket(socket);
     for (const connection of this.#waiting) connection.reset();
     this.#waiting.clear();
     this.#budget.forget(this);
@@ -296,6 +321,11 @@ class Slot implements SessionContext {
   closed(): void {
     this.#listener.release(this);
   }
+}
+
+function closeSocket({ server, file }: ListeningSocket): void {
+  server.close();
+  file?.remove();
 }
 
 /** -1 where Node has no descriptor for it (Windows). */

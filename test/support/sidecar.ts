@@ -46,8 +46,11 @@ export class Sidecar {
     });
   }
 
-  /** Writes the file and starts; does not wait. Admin addresses are added to what the configuration says. */
-  static async launch(config: object, folder: string): Promise<Sidecar> {
+  /**
+   * Writes the file and starts; does not wait. Descriptors that are given are those from 3 on, as a service manager
+   * passes them. Admin addresses are added to what the configuration says.
+   */
+  static async launch(config: object, folder: string, given: readonly number[] = []): Promise<Sidecar> {
     if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`);
     const file = join(folder, `pilotfish-${randomUUID()}.yaml`);
     await writeFile(file, Sidecar.text(config));
@@ -56,7 +59,10 @@ export class Sidecar {
       Object.entries(process.env).filter(([name]) => !name.startsWith("CONSUL_")),
     );
     return new Sidecar(
-      spawn(process.execPath, [main, "run", "-c", file], { env, stdio: ["ignore", "pipe", "pipe"] }),
+      spawn(process.execPath, [main, "run", "-c", file], {
+        env,
+        stdio: ["ignore", "pipe", "pipe", ...given],
+      }),
       file,
     );
   }

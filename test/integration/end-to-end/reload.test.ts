@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { credentials, type ServiceError } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -63,6 +64,17 @@ function drain(sidecar: Sidecar, backend: string): Promise<void> {
   };
   return new Promise((resolve, reject) => {
     clientOf(sidecar).setState(request, (error: ServiceError | null) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** A connection that is taken. */
+function connectTo(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path }, () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once("error", reject);
   });
 }
 
@@ -163,7 +175,112 @@ describe("a reload", () => {
   });
 });
 
+describe("reloads without end", () => {
+  it("cost no request and no count", async () => {
+    const sidecar = await stage.sidecar(config([one, two]));
+    const kept = stage.load("kept", { port: sidecar.port(), open: 4, methods: ["GET", "POST"] });
+    const fresh = stage.load("fresh", { port: sidecar.port(), open: 2, isFresh: true });
+    for (let round = 0; round < 15; round++) {
+      const pool = {
+        balance: round % 2 === 0 ? "roundrobin" : "leastconn",
+        timeouts: { server: `${10 + round}s` },
+        discovery: {
+          type: "static",
+          endpoints: (round % 3 === 0 ? [one] : [one, two]).map(({ id, port }) => ({
+            id,
+            address: `127.0.0.1:${port}`,
+          })),
+        },
+      };
+      expect((await reload(sidecar, config([one, two], { pool })))?.msg).toBe("reloaded");
+      await fresh.more(10);
+    }
+    const reports = [await kept.stop(), await fresh.stop()];
+    expect(reports.map((report) => report.problems())).toEqual([{}, {}]);
+    const answered = reports.reduce((sum, report) => sum + report.results.length, 0);
+    expect(await sidecar.metric("pilotfish_listener_http_requests_total")).toBe(answered);
+  });
+});
+
+describe("the admin addresses", () => {
+  it("move with a reload, and the old ones close", async () => {
+    const sidecar = await stage.sidecar(config([one]));
+    const old = sidecar.http;
+    const admin = { grpc: `unix:${stage.folder}/admin.sock`, http: `unix:${stage.folder}/http.sock` };
+    expect((await reload(sidecar, config([one], { whole: { admin } })))?.msg).toBe("reloaded");
+    expect(sidecar.grpc).toBe(admin.grpc);
+    expect(await stage.admin(sidecar).eligible()).toEqual(["one"]);
+    await until(
+      () =>
+        fetch(`http://${old}/healthz`).then(
+          () => false,
+          () => true,
+        ),
+      5_000,
+      "the end of the old one",
+    );
+    // Only the gRPC API moves; its neighbour stays as it is.
+    const off = { ...admin, grpc: "off" };
+    expect((await reload(sidecar, config([one], { whole: { admin: off } })))?.msg).toBe("reloaded");
+    expect(existsSync(`${stage.folder}/admin.sock`)).toBe(false);
+    expect(existsSync(`${stage.folder}/http.sock`)).toBe(true);
+  });
+
+  it("stay where they are when one of the new ones is taken", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(`${stage.folder}/taken.sock`, resolve));
+    stage.defer(() => taken.close());
+    const sidecar = await stage.sidecar(config([one]));
+    const admin = { grpc: "127.0.0.1:0", http: `unix:${stage.folder}/taken.sock` };
+    expect((await reload(sidecar, config([one], { whole: { admin } })))?.msg).toBe(
+      "reload refused, nothing changed",
+    );
+    expect(await sidecar.readiness()).toBe(200);
+    expect(await stage.admin(sidecar).eligible()).toEqual(["one"]);
+  });
+});
+
 describe("a restart", () => {
+  it("loses nothing, time and again: kept and new connections, halves of bodies, unix sockets, readiness", async () => {
+    const bind = ["127.0.0.1:0", `unix:${stage.folder}/web.sock`];
+    const listeners = [{ name: "web", bind, protocol: "http", pool: "web" }];
+    const sidecar = await stage.sidecar(config([one, two], { whole: { listeners } }));
+    const port = sidecar.port();
+    const kept = stage.load("kept", { port, open: 4 });
+    const fresh = stage.load("fresh", { port, open: 3, isFresh: true });
+    const halves = stage.load("halves", {
+      port,
+      open: 3,
+      methods: ["POST"],
+      halfPauseMs: 150,
+      isFresh: true,
+    });
+    const seen = { unix: 0, ready: 0, failures: [] as string[], isOver: false };
+    const watch = async () => {
+      while (!seen.isOver) {
+        const failed = (what: string) => (error: unknown) => seen.failures.push(`${what} ${error}`);
+        await connectTo(`${stage.folder}/web.sock`).then(() => seen.unix++, failed("unix"));
+        await ask(Number(sidecar.http.split(":").at(-1)), "/readyz").then(({ status }) => {
+          if (status === 200) seen.ready++;
+          else seen.failures.push(`not ready: ${status}`);
+        }, failed("readiness"));
+      }
+    };
+    const watching = watch();
+    for (let round = 0; round < 5; round++) {
+      await fresh.more(20);
+      await sidecar.restart();
+    }
+    await fresh.more(20);
+    seen.isOver = true;
+    await watching;
+    const reports = [await kept.stop(), await fresh.stop(), await halves.stop()];
+    expect(reports.map((report) => report.problems())).toEqual([{}, {}, {}]);
+    expect(seen.failures).toEqual([]);
+    expect(seen.unix).toBeGreaterThan(20);
+    expect(existsSync(`${stage.folder}/web.sock`)).toBe(true);
+  });
+
   it("leaves the old process serving where the new one cannot start", async () => {
     const sidecar = await stage.sidecar(config([one]));
     const { pid } = sidecar;
@@ -183,6 +300,23 @@ describe("a restart", () => {
     await drain(sidecar, "one");
     await sidecar.restart();
     expect(await stage.admin(sidecar).eligible()).toEqual(["two"]);
+  });
+
+  it("passes on sockets that a service manager opened", async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+    const listeners = [{ name: "web", bind: "fd:3", protocol: "http", pool: "web" }];
+    const sidecar = await Sidecar.launch(config([one], { whole: { listeners } }), stage.folder, [fd]);
+    stage.defer(() => sidecar.stop());
+    server.close();
+    await sidecar.ready();
+    expect((await ask(port)).backend).toBe("one");
+    await sidecar.restart();
+    expect((await ask(port)).backend).toBe("one");
+    await sidecar.restart();
+    expect((await ask(port)).backend).toBe("one");
   });
 
   it("finds what an operator said after the process was killed, where there is a folder for it", async () => {
