@@ -43,7 +43,7 @@ export class Upstream {
     const { clock, random } = parts.deps;
     this.#config = config;
     this.#parts = parts;
-    const balancer = createBalancer(config.balance, random);
+    const balancer = () => createBalancer(config.balance, random);
     const pool = new Pool(poolOptions(config, balancer, parts));
     logPoolEvents(pool, parts.log);
     this.service = {
@@ -78,7 +78,7 @@ export class Upstream {
     this.#parts = parts;
     const balancer = isSame(previous.balance, config.balance)
       ? pool.options.balancer
-      : createBalancer(config.balance, random);
+      : () => createBalancer(config.balance, random);
     pool.reconfigure(poolOptions(config, balancer, parts), clock.nowMs());
     Object.assign(this.service, rulesOf(config));
     connections.reconfigure(connectionOptions(config));
@@ -106,11 +106,12 @@ export class Upstream {
   }
 }
 
-function poolOptions(config: PoolConfig, balancer: Balancer, parts: UpstreamParts): PoolOptions {
+function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: UpstreamParts): PoolOptions {
   const { limits } = config;
   return {
     name: config.name,
     balancer,
+    tiers: { allBackups: config.allBackups, panicThreshold: config.panicThreshold },
     outlier: config.outlierDetection,
     slowStart: config.slowStart,
     random: parts.deps.random,

@@ -64,6 +64,13 @@ function kindOf(event: PoolEvent, endpoint: Endpoint | undefined, time: Timestam
       return { $case: "ejectionOverflowed", value: { cause: event.cause } };
     case "drain-deadline":
       return { $case: "drainDeadline", value: {} };
+    case "tier-changed":
+      return { $case: "tierChanged", value: { from: event.from, to: event.to } };
+    case "panic-changed":
+      return {
+        $case: "panicChanged",
+        value: { panicking: event.isPanicking, healthy: event.healthy, usable: event.usable },
+      };
     case "usable-changed":
       return { $case: "usableChanged", value: { usable: event.isUsable } };
   }
@@ -89,16 +96,36 @@ function wordsOf(event: PoolEvent, endpoint: Endpoint | undefined): string {
       return `not ejected for ${event.cause}: the cap leaves no room`;
     case "drain-deadline":
       return "drain deadline: what was still open is cut";
+    case "tier-changed":
+      return `${tierWords(event.to)} take the work, ${tierWords(event.from)} do not`;
+    case "panic-changed":
+      return event.isPanicking
+        ? `panic: only ${event.healthy} healthy, so health is ignored and ${event.usable} take the work`
+        : `no panic any more: the ${event.usable} that take the work are healthy`;
     case "usable-changed":
       return event.isUsable ? "the pool has a usable backend" : "the pool has no usable backend left";
   }
+}
+
+function tierWords(tier: number): string {
+  return tier === 0 ? "actives" : `backups of tier ${tier}`;
 }
 
 function because(why: string): string {
   return why === "" ? "" : `: ${why}`;
 }
 
-const COMPARED = ["id", "weight", "status", "admitted", "reason", "node", "datacenter", "zone"] as const;
+const COMPARED = [
+  "id",
+  "weight",
+  "status",
+  "admitted",
+  "reason",
+  "node",
+  "datacenter",
+  "zone",
+  "priority",
+] as const;
 
 function changedFields(before: Endpoint, after: Endpoint): string[] {
   const changed: string[] = COMPARED.filter((field) => before[field] !== after[field]);

@@ -100,5 +100,7 @@ function candidateMessage(candidate: CoreCandidate, messages: Messages, time: Ti
     inFlightLimit: backend.row.limit,
     weight: messages.weight(candidate.weight),
     text: candidate.text,
+    tier: candidate.tier,
+    takesWork: candidate.takesWork,
   };
 }

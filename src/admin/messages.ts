@@ -55,6 +55,10 @@ export class Messages {
       queue: pool.queue.length,
       queueMax: pool.queue.longest,
       queueLimit: pool.options.maxQueue,
+      usable: pool.tiers.state.usable,
+      tier: pool.tiers.state.tier,
+      panicking: pool.tiers.state.isPanicking,
+      tiers: pool.tiers.list().map((tier) => ({ ...tier })),
       weightScale: pool.weightScale,
       applied: this.#time.at(pool.appliedMs),
       sources: this.sources(pool.name),
@@ -122,6 +126,8 @@ export class Messages {
       zone: endpoint.zone ?? "",
       tags: [...endpoint.tags],
       meta: { ...endpoint.meta },
+      tier: pool.tiers.numberOf(backend),
+      takesWork: pool.tiers.takesWork(backend),
     };
   }
 

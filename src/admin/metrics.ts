@@ -242,9 +242,21 @@ function countSuppressed(pool: Pool): number {
 
 const POOL_FAMILIES: readonly Family<Pool>[] = [
   gauge("pilotfish_pool_status", "1 while something takes new work.", (pool) =>
-    Number(pool.eligibleCount > 0),
+    Number(pool.tiers.state.usable > 0),
   ),
-  gauge("pilotfish_pool_active_servers", "Backends that take new work.", (pool) => pool.eligibleCount),
+  gauge("pilotfish_pool_active_servers", "Backends that take new work.", (pool) => pool.tiers.state.usable),
+  gauge(
+    "pilotfish_pool_healthy_servers",
+    "Backends fit for work, backups included.",
+    (pool) => pool.eligibleCount,
+  ),
+  gauge("pilotfish_pool_tier", "Tier that takes the work, 0 for actives.", (pool) => pool.tiers.state.tier),
+  gauge("pilotfish_pool_panic", "1 while too few are healthy and health is ignored.", (pool) =>
+    Number(pool.tiers.state.isPanicking),
+  ),
+  counter("pilotfish_pool_panic_picks_total", "Leases taken while health was ignored.", (pool) =>
+    pool.total("panicPicks"),
+  ),
   gauge("pilotfish_pool_servers", "Backends discovery lists.", (pool) => pool.census().present),
   gauge("pilotfish_pool_ejected_servers", "Backends that are ejected.", (pool) => pool.census().ejected),
   gauge(

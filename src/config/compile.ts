@@ -210,6 +210,8 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly, pool.balance.algorithm),
     slowStart: compileSlowStart(pool.slowStart),
     limits: pool.limits,
+    allBackups: pool.allBackups,
+    panicThreshold: pool.panicThreshold,
     drainDeadlineMs: pool.drainDeadline,
   };
 }

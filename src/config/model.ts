@@ -245,6 +245,10 @@ export interface PoolConfig {
   /** Undefined when switched off, as it is by default. */
   readonly slowStart: SlowStartConfig | undefined;
   readonly limits: PoolLimits;
+  /** All usable backups share the work, rather than the first tier of them (HAProxy's `allbackups`). */
+  readonly allBackups: boolean;
+  /** Percent of healthy backends below which health is ignored (Envoy); 0 never ignores it. */
+  readonly panicThreshold: number;
   /** How long a backend that left discovery may finish its open work. */
   readonly drainDeadlineMs: number;
 }
@@ -270,6 +274,10 @@ export interface StaticEndpointConfig {
   readonly host: string;
   readonly port: number;
   readonly weight: number;
+  /** Lower numbers take the work first. */
+  readonly priority: number;
+  /** Takes work only while nothing else is usable. */
+  readonly backup: boolean;
   readonly tags: readonly string[];
   readonly meta: Readonly<Record<string, string>>;
 }

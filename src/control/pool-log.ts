@@ -13,6 +13,15 @@ function logEvent(event: PoolEvent, log: Log): void {
       if (event.isUsable) log.info({}, "pool has usable backends");
       else log.error({}, "pool has no usable backend");
       return;
+    case "tier-changed":
+      log.warn({ from: event.from, to: event.to }, "another tier takes the work");
+      return;
+    case "panic-changed": {
+      const fields = { healthy: event.healthy, usable: event.usable };
+      if (event.isPanicking) log.error(fields, "panic, too few healthy backends, health is ignored");
+      else log.info(fields, "panic is over");
+      return;
+    }
     case "backend-added":
       log.info({ backend: event.backend.id, weight: event.backend.weight }, "backend added");
       return;

@@ -34,6 +34,8 @@ export interface Facts {
 /** Bits of the scoreboard's state column: set where the fact speaks for the backend. */
 export const STATE_BIT = { discovery: 1, check: 2, admin: 4, detection: 8 } as const;
 const ALL_BITS = 15;
+/** What stays in force when health is ignored. */
+const CANDIDATE_BITS = STATE_BIT.discovery | STATE_BIT.admin;
 
 /**
  * The live state of one endpoint inside a pool. The pool alone changes it; everyone else reads.
@@ -44,7 +46,7 @@ const ALL_BITS = 15;
  */
 export class Backend {
   readonly row: Row;
-  /** For the pool: whether its balancer holds this backend. */
+  /** For the pool's tiers: whether the balancer of its tier holds this backend. */
   isFiled = false;
   /** Share of its weight and of its limit that slow start grants now, above 0 to 1; 1 when it is not ramping. */
   ramp = 1;
@@ -127,6 +129,12 @@ export class Backend {
   /** Whether all four facts speak for it, whatever its weight. */
   get isVouchedFor(): boolean {
     return this.row.state === ALL_BITS;
+  }
+
+  /** Whether it may take new work as far as discovery, operator and weight go, whatever its health. */
+  get isCandidate(): boolean {
+    const { row } = this;
+    return (row.state & CANDIDATE_BITS) === CANDIDATE_BITS && row.weight16 > 0;
   }
 
   /** Whether discovery dropped it and it only finishes its open work. */

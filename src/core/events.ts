@@ -34,7 +34,17 @@ export type PoolEvent =
   | { readonly type: "ejection-overflowed"; readonly backend: Backend; readonly cause: string }
   /** Its time to finish is over: what is still open is to be cut. */
   | { readonly type: "drain-deadline"; readonly backend: Backend }
-  /** The first backend became eligible, or the last one ceased to be. */
+  /** Another tier takes the new work, 0 for actives. */
+  | { readonly type: "tier-changed"; readonly from: number; readonly to: number }
+  /** Too few are healthy to carry the work, so health is ignored; or no longer. */
+  | {
+      readonly type: "panic-changed";
+      readonly isPanicking: boolean;
+      readonly healthy: number;
+      /** Backends that take new work now. */
+      readonly usable: number;
+    }
+  /** The first backend became usable, or the last one ceased to be. */
   | { readonly type: "usable-changed"; readonly isUsable: boolean };
 
 /** Hears of every event once the pool is whole again, and may call the pool. */

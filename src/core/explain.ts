@@ -5,8 +5,8 @@ import type { Override } from "./override.js";
 import type { Pool, Refusal } from "./pool.js";
 import { scaledWeight, type WeightChange } from "./weight.js";
 
-/** What may count against a backend: one of the four facts, its weight, or its limit. */
-export type ReasonLayer = "discovery" | "check" | "admin" | "detection" | "weight" | "limit";
+/** What may count against a backend: one of the four facts, its weight, limit or tier. */
+export type ReasonLayer = "discovery" | "check" | "admin" | "detection" | "weight" | "limit" | "tier";
 
 /** One thing that keeps a backend from taking new work. */
 export interface Reason {
@@ -58,7 +58,11 @@ export interface Candidate {
   readonly backend: Backend;
   readonly isPicked: boolean;
   readonly isEligible: boolean;
-  /** Eligible and below its limit. */
+  /** Its tier, 0 for actives. */
+  readonly tier: number;
+  /** Eligible and of the tier in use, or drawn in by a panic. */
+  readonly takesWork: boolean;
+  /** Takes work and is below its limit. */
   readonly isAvailable: boolean;
   readonly isAvoided: boolean;
   readonly reasons: readonly Reason[];
@@ -124,6 +128,10 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
     const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight`;
     reasons.push(reason("limit", text, undefined, undefined));
   }
+  if (backend.isEligible && !pool.tiers.takesWork(backend)) {
+    const text = `a backup of tier ${pool.tiers.numberOf(backend)} while tier ${pool.tiers.state.tier} has usable ones`;
+    reasons.push(reason("tier", text, undefined, undefined));
+  }
   return reasons;
 }
 
@@ -165,18 +173,21 @@ export function explainPick(pool: Pool, avoid: readonly Backend[] = []): PickTra
 function candidateOf(pool: Pool, backend: Backend, isPicked: boolean, avoid: readonly Backend[]): Candidate {
   const reasons = reasonsAgainst(pool, backend);
   const isEligible = backend.isEligible;
-  const load = isEligible && !backend.row.isFull ? loadOf(pool.algorithm, backend) : undefined;
+  const takesWork = pool.tiers.takesWork(backend);
+  const load = takesWork && !backend.row.isFull ? loadOf(pool.algorithm, backend) : undefined;
   const isAvoided = avoid.includes(backend);
   return {
     backend,
     isPicked,
     isEligible,
-    isAvailable: isEligible && !backend.row.isFull,
+    tier: pool.tiers.numberOf(backend),
+    takesWork,
+    isAvailable: takesWork && !backend.row.isFull,
     isAvoided,
     reasons,
     load,
     weight: weightLayers(pool, backend),
-    text: candidateText(backend, reasons, load, isPicked, isAvoided),
+    text: candidateText(backend, reasons, load, { isPicked, isAvoided, takesWork }),
   };
 }
 
@@ -191,12 +202,13 @@ function candidateText(
   backend: Backend,
   reasons: readonly Reason[],
   load: number | undefined,
-  isPicked: boolean,
-  isAvoided: boolean,
+  { isPicked, isAvoided, takesWork }: { isPicked: boolean; isAvoided: boolean; takesWork: boolean },
 ): string {
-  if (reasons.length > 0) return `out: ${reasons.map(({ text }) => text).join("; ")}`;
+  const against = reasons.map(({ text }) => text).join("; ");
+  if (reasons.length > 0 && (!takesWork || backend.row.isFull) && !isPicked) return `out: ${against}`;
+  const anyway = against === "" ? "" : `, in spite of: ${against}`;
   const loaded = load === undefined ? "" : `, load ${Math.round(load * 1000) / 1000}`;
-  const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${reductionWords(backend)}${loaded}`;
+  const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${reductionWords(backend)}${loaded}${anyway}`;
   if (isPicked) return `picked: ${numbers}`;
   return isAvoided ? `in, but to be avoided: ${numbers}` : `in: ${numbers}`;
 }
@@ -215,19 +227,26 @@ function percent(share: number): string {
 
 function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Backend[]): string {
   const waiting = pool.queue.length > 0 ? `; ${pool.queue.length} in the queue come first` : "";
-  const among = `${pool.eligibleCount} of ${pool.size} backends take new work${waiting}`;
+  const among = `${amongWords(pool)}${waiting}`;
   if (picked === undefined) {
     if (pool.size === 0) {
       const why = pool.appliedMs === undefined ? "discovery has not answered yet" : "discovery lists none";
       return `nothing to pick: ${why}`;
     }
-    return pool.eligibleCount === 0
+    return pool.tiers.state.usable === 0
       ? `nothing to pick: none of ${pool.size} backends takes new work: ${outOfWorkWords(pool.backends())}`
       : `nothing to pick now: ${among}, all of them at their limit; requests wait in the queue`;
   }
   const how = pickedWords(pool.algorithm, picked);
   const anyway = avoid.includes(picked) ? ", to be avoided but nothing else is left" : "";
   return `${pool.algorithm} picks ${picked.endpoint.id} at ${picked.address}: ${how}${anyway}; ${among}`;
+}
+
+function amongWords(pool: Pool): string {
+  const { tier, isPanicking, usable } = pool.tiers.state;
+  const take = `${usable} of ${pool.size} backends take new work`;
+  if (isPanicking) return `${take}, in a panic: only ${pool.eligibleCount} are healthy, so health is ignored`;
+  return tier === 0 ? take : `${take}, backups of tier ${tier}`;
 }
 
 function pickedWords(algorithm: string, picked: Backend): string {
@@ -247,6 +266,7 @@ function compareCandidates(a: Candidate, b: Candidate): number {
   return (
     Number(b.isPicked) - Number(a.isPicked) ||
     Number(b.isAvailable) - Number(a.isAvailable) ||
+    Number(b.takesWork) - Number(a.takesWork) ||
     Number(b.isEligible) - Number(a.isEligible) ||
     Number(a.isAvoided) - Number(b.isAvoided) ||
     (a.load ?? 0) - (b.load ?? 0) ||

@@ -28,12 +28,15 @@ import {
 import { type Ticket, type Waiter, WaitQueue } from "./queue.js";
 import { COUNTER, type CounterName, type Row, Scoreboard } from "./scoreboard.js";
 import { SlowStart, type SlowStartOptions } from "./slow-start.js";
+import { type TierOptions, Tiers } from "./tiers.js";
 import { reducedWeight, scaledWeight, type WeightChange, weightInSixteenths, weightScale } from "./weight.js";
 
 /** What a pool is made of, and its limits. */
 export interface PoolOptions {
   readonly name: string;
-  readonly balancer: Balancer;
+  /** Makes one balancer for each tier. */
+  readonly balancer: () => Balancer;
+  readonly tiers: TierOptions;
   /** Undefined switches detection off; the operator can still eject. */
   readonly outlier: OutlierOptions | undefined;
   /** Undefined: who joins or returns has its full share at once. */
@@ -75,13 +78,13 @@ export class Pool implements LeaseOwner {
   /** Counts of the pool itself and of the backends that were removed. */
   readonly row: Row;
   readonly #scoreboard: Scoreboard;
-  #balancer: Balancer;
   readonly #detection: Detection;
   readonly #slowStart: SlowStart;
+  /** Who takes new work. */
+  readonly tiers: Tiers;
   readonly #overrides = new OverrideBook();
   readonly #backends = new Map<string, Backend>();
   readonly #announcer: Announcer;
-  #eligibleCount = 0;
   #isGranting = false;
   #weightScale = 1;
   #appliedMs: number | undefined;
@@ -95,7 +98,7 @@ export class Pool implements LeaseOwner {
     this.queue = new WaitQueue(options.maxQueue);
     this.#scoreboard = options.scoreboard ?? new Scoreboard();
     this.row = this.#scoreboard.allocate();
-    this.#balancer = options.balancer;
+    this.tiers = new Tiers(options.balancer, () => this.options.tiers);
     this.#announcer = new Announcer((what) => this.invariantBroken(what));
     this.#detection = this.#detect();
     this.#slowStart = new SlowStart({
@@ -113,7 +116,7 @@ export class Pool implements LeaseOwner {
   }
 
   get algorithm(): string {
-    return this.#balancer.algorithm;
+    return this.tiers.algorithm;
   }
 
   /** All backends, those that are leaving included, in order of joining. */
@@ -129,9 +132,9 @@ export class Pool implements LeaseOwner {
     return this.#backends.size;
   }
 
-  /** Backends that take new work. */
+  /** Backends that everything speaks for, whatever their tier. */
   get eligibleCount(): number {
-    return this.#eligibleCount;
+    return this.tiers.healthyCount;
   }
 
   /** When a snapshot was last applied; undefined before the first. */
@@ -166,7 +169,7 @@ export class Pool implements LeaseOwner {
       present++;
       if (backend.facts.detection.state === "ejected") ejected++;
     }
-    return { present, ejected, eligible: this.#eligibleCount };
+    return { present, ejected, eligible: this.eligibleCount };
   }
 
   /** What the detectors found since the start, by cause. */
@@ -186,7 +189,7 @@ export class Pool implements LeaseOwner {
 
   /** What the balancer would pick now, without taking it. */
   peek(avoid: readonly Backend[] = NOBODY): Backend | undefined {
-    return this.#balancer.pick(avoid);
+    return this.tiers.pick(avoid);
   }
 
   /** Tells of everything that happens from now on. Answers how to stop. */
@@ -250,14 +253,14 @@ export class Pool implements LeaseOwner {
       this.#grant(nowMs);
       if (this.queue.length > 0) return undefined;
     }
-    const backend = this.#balancer.pick(avoid);
+    const backend = this.tiers.pick(avoid);
     if (backend === undefined) return undefined;
     return this.#take(backend, nowMs);
   }
 
   /** Why `acquire` gave nothing: everyone at its limit is worth waiting for, nobody usable is not. */
   refusal(): Refusal {
-    return this.#eligibleCount === 0 ? "no-usable-backend" : "all-full";
+    return this.tiers.state.usable === 0 ? "no-usable-backend" : "all-full";
   }
 
   /** Waits for a slot. Undefined when the queue is full; both are counted. */
@@ -281,7 +284,7 @@ export class Pool implements LeaseOwner {
     if (status >= 100 && status < 600) {
       backend.row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
     }
-    if (backend.isFiled) this.#balancer.released(backend);
+    this.tiers.released(backend);
     if (!backend.isGone) this.#judge(lease, outcome, status, nowMs);
     if (backend.isGone && backend.inFlight === 0) this.#remove(backend, nowMs);
     this.#finish(nowMs);
@@ -331,18 +334,13 @@ export class Pool implements LeaseOwner {
    * stay. Name and scoreboard are those of the beginning.
    */
   reconfigure(options: PoolOptions, nowMs: number): void {
-    const previous = this.#balancer;
+    const isOtherBalancer = options.balancer !== this.#options.balancer;
     this.#options = options;
     this.queue.limitTo(options.maxQueue);
-    this.#balancer = options.balancer;
+    if (isOtherBalancer) this.tiers.rebalance(options.balancer);
     for (const backend of this.#backends.values()) {
       this.#limit(backend);
-      if (!backend.isFiled) continue;
-      if (previous === options.balancer) this.#balancer.reweigh(backend);
-      else {
-        previous.remove(backend);
-        this.#balancer.add(backend);
-      }
+      this.tiers.place(backend);
     }
     this.#isDueMoved = true;
     this.#finish(nowMs);
@@ -460,13 +458,14 @@ export class Pool implements LeaseOwner {
     this.#announcer.note({ type: "backend-added", backend }, nowMs);
     this.#slowStart.listed(backend, isOneOfMany);
     this.#slowStart.entered(backend, nowMs);
-    this.#refile(backend, nowMs);
+    this.tiers.place(backend);
   }
 
   #keep(backend: Backend, endpoint: Endpoint, isOneOfMany: boolean, nowMs: number): void {
     if (backend.facts.discovery.state !== "admitted") this.#slowStart.listed(backend, isOneOfMany);
     const previous = backend.endpoint;
     backend.describe(endpoint);
+    if (previous.priority !== endpoint.priority) this.tiers.place(backend);
     if (backend.isGone) {
       backend.drainUntil(undefined);
       this.#announcer.note({ type: "backend-returned", backend }, nowMs);
@@ -530,7 +529,7 @@ export class Pool implements LeaseOwner {
     if (from === state) return;
     this.#announcer.note({ type: "state-changed", backend, fact, from, to: state, why, untilMs }, nowMs);
     this.#slowStart.changed(backend, fact, from, state, nowMs);
-    this.#refile(backend, nowMs);
+    this.tiers.place(backend);
   }
 
   /** Puts all that is said of a key in force anew. */
@@ -548,7 +547,7 @@ export class Pool implements LeaseOwner {
       this.#overrides.of(backend.endpoint.key).limit?.value ?? this.#options.maxInFlightPerBackend;
     if (backend.row.limit === limit) return;
     backend.row.limit = limit;
-    if (backend.isFiled) this.#balancer.reweigh(backend);
+    this.tiers.place(backend);
   }
 
   #administer(backend: Backend, why: string, nowMs: number): void {
@@ -584,25 +583,24 @@ export class Pool implements LeaseOwner {
       const to = backend.weight;
       this.#announcer.note({ type: "weight-changed", backend, from, to, why, untilMs }, nowMs);
     }
-    this.#refile(backend, nowMs);
+    this.tiers.place(backend);
   }
 
-  /** Brings the balancer's view in line with the backend's state. */
-  #refile(backend: Backend, nowMs: number): void {
-    const wasUsable = this.#eligibleCount > 0;
-    if (backend.isFiled && backend.isEligible) {
-      this.#balancer.reweigh(backend);
-    } else if (backend.isFiled) {
-      backend.isFiled = false;
-      this.#eligibleCount--;
-      this.#balancer.remove(backend);
-    } else if (backend.isEligible) {
-      backend.isFiled = true;
-      this.#eligibleCount++;
-      this.#balancer.add(backend);
+  /** Who takes new work may be others than before; says so. */
+  #settleTiers(nowMs: number): void {
+    const before = this.tiers.settle();
+    const now = this.tiers.state;
+    if (now.isPanicking !== before.isPanicking) {
+      const { healthyCount } = this.tiers;
+      this.#announcer.note(
+        { type: "panic-changed", isPanicking: now.isPanicking, healthy: healthyCount, usable: now.usable },
+        nowMs,
+      );
     }
-    const isUsable = this.#eligibleCount > 0;
-    if (isUsable !== wasUsable) this.#announcer.note({ type: "usable-changed", isUsable }, nowMs);
+    if (now.tier !== before.tier)
+      this.#announcer.note({ type: "tier-changed", from: before.tier, to: now.tier }, nowMs);
+    if (now.usable > 0 !== before.usable > 0)
+      this.#announcer.note({ type: "usable-changed", isUsable: now.usable > 0 }, nowMs);
   }
 
   // ---------------------------------------------------------------- inner workings
@@ -633,12 +631,14 @@ export class Pool implements LeaseOwner {
   #take(backend: Backend, nowMs: number): Lease {
     backend.row.take(WRITER);
     backend.used(nowMs);
-    this.#balancer.taken(backend);
+    if (this.tiers.state.isPanicking) this.row.add(COUNTER.panicPicks, WRITER, 1);
+    this.tiers.taken(backend);
     return new Lease(this, backend, WRITER, nowMs);
   }
 
   /** Ends every change: tells of it, wakes whoever calls `tick`, and lets waiters have what became free. */
   #finish(nowMs: number): void {
+    if (this.tiers.isStale) this.#settleTiers(nowMs);
     if (this.#announcer.isPending) this.#announcer.deliver();
     if (this.#isDueMoved) {
       this.#isDueMoved = false;
@@ -653,7 +653,7 @@ export class Pool implements LeaseOwner {
     this.#isGranting = true;
     try {
       for (let waiter = this.queue.head(); waiter !== undefined; waiter = this.queue.head()) {
-        const backend = this.#balancer.pick(waiter.avoid);
+        const backend = this.tiers.pick(waiter.avoid);
         if (backend === undefined) return;
         this.queue.shift();
         this.#hand(waiter, this.#take(backend, nowMs), nowMs);

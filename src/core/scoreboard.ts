@@ -58,6 +58,7 @@ export const COUNTER_NAMES = [
   "queueTimeouts",
   "refusedNoBackend",
   "refusedQueueFull",
+  "panicPicks",
 ] as const;
 
 /** Name of one counter. */

@@ -117,7 +117,8 @@ function balancerRun(balancer: Balancer, size: number): Run {
 function poolRun(balancer: Balancer, size: number): Run {
   const pool = new Pool({
     name: "bench",
-    balancer,
+    balancer: () => balancer,
+    tiers: { allBackups: false, panicThreshold: 50 },
     outlier: OUTLIER,
     maxInFlightPerBackend: 100,
     maxQueue: 1000,

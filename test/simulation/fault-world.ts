@@ -64,7 +64,7 @@ export class FaultWorld {
   constructor(seed: number, size: number) {
     this.#random = seededRandom(seed);
     this.pool = newPool({
-      balancer: seed % 2 === 0 ? new RoundRobin() : new Leastconn({ idle: "weighted" }),
+      balancer: () => (seed % 2 === 0 ? new RoundRobin() : new Leastconn({ idle: "weighted" })),
       outlier: FAULT_OPTIONS,
       slowStart: { windowMs: SLOW_START_MS, aggression: 1, minPercent: 0 },
       random: this.#random,

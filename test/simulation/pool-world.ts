@@ -64,7 +64,7 @@ export class PoolWorld {
     this.#random = seededRandom(seed);
     this.#limit = this.#below(3);
     this.pool = newPool({
-      balancer: balancerFor(seed % 4, this.#random),
+      balancer: () => balancerFor(seed % 4, this.#random),
       outlier: { ...OUTLIER, maxEjectionPercent: MAX_EJECTION_PERCENT },
       maxInFlightPerBackend: this.#limit,
       maxQueue: MOST_WAITING,

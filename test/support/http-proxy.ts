@@ -72,7 +72,8 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
   const broken: string[] = [];
   const pool = new Pool({
     name: "web",
-    balancer: new RoundRobin(),
+    balancer: () => new RoundRobin(),
+    tiers: { allBackups: false, panicThreshold: 0 },
     outlier: undefined,
     maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
     maxQueue: options.maxQueue ?? 10,

@@ -89,7 +89,8 @@ export const OUTLIER: OutlierOptions = {
 export function newPool(changes: Partial<PoolOptions> = {}): Pool {
   return new Pool({
     name: "web",
-    balancer: new Leastconn({ idle: "weighted" }),
+    balancer: () => new Leastconn({ idle: "weighted" }),
+    tiers: { allBackups: false, panicThreshold: 0 },
     outlier: undefined,
     maxInFlightPerBackend: 0,
     maxQueue: 10,

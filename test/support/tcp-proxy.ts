@@ -91,7 +91,8 @@ export class TcpProxy {
     const clock = options.clock ?? systemClock;
     this.pool = new Pool({
       name: "web",
-      balancer: new RoundRobin(),
+      balancer: () => new RoundRobin(),
+      tiers: { allBackups: false, panicThreshold: 0 },
       outlier: undefined,
       maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
       maxQueue: options.maxQueue ?? 10,

@@ -6,6 +6,7 @@ import {
   duration,
   durationOrForever,
   filePath,
+  flag,
   integer,
   isAbove,
   isAnyMap,
@@ -18,7 +19,16 @@ import {
 const endpointText = scalar("host:port of an instance.", parseHostPort, { type: "string" });
 
 const endpointSchema = z.union([
-  endpointText.transform(({ host, port }) => ({ host, port, id: undefined, weight: 1, tags: [], meta: {} })),
+  endpointText.transform(({ host, port }) => ({
+    host,
+    port,
+    id: undefined,
+    weight: 1,
+    priority: 0,
+    backup: false,
+    tags: [],
+    meta: {},
+  })),
   strictMap({
     address: endpointText,
     id: text(
@@ -27,12 +37,28 @@ const endpointSchema = z.union([
       /^[^\s\0]{1,255}$/,
     ).optional(),
     weight: integer("Share of the traffic; 0 takes no new work.", { min: 0, max: 256 }).prefault(1),
+    priority: integer("Lower numbers take the work; the next ones while they have nobody usable.", {
+      min: 0,
+      max: 65_535,
+    }).optional(),
+    backup: flag("Takes work only while nothing else is usable; several one after the other.").optional(),
     tags: list(tag).prefault([]).describe("Tags."),
     meta: z
       .record(z.string(), text("A value.", "text", /^[^\0]{0,1024}$/), { error: "a map from names to text" })
       .prefault({})
       .describe("Free names and values."),
-  }).transform(({ address, ...rest }) => ({ ...address, ...rest })),
+  })
+    .refine(({ priority, backup }) => priority === undefined || backup !== true, {
+      path: ["backup"],
+      error: "either priority or backup",
+      when: isAnyMap,
+    })
+    .transform(({ address, priority = 0, backup = false, ...rest }) => ({
+      ...address,
+      priority,
+      backup,
+      ...rest,
+    })),
 ]);
 
 /** Labels of 1 to 63 characters, 253 in all, a dot at the end or none. */
@@ -107,7 +133,9 @@ const dnsSdSchema = strictMap({
 
 const staticSchema = strictMap({
   type: z.literal("static").describe("The endpoints stand here."),
-  endpoints: list(endpointSchema).describe("host:port, or { address, id, weight, tags, meta }."),
+  endpoints: list(endpointSchema).describe(
+    "host:port, or { address, id, weight, priority, backup, tags, meta }.",
+  ),
   resolve,
 });
 

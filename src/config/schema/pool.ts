@@ -1,6 +1,6 @@
 import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
-import { choice, duration, integer, strictMap } from "./field.js";
+import { choice, duration, flag, integer, strictMap } from "./field.js";
 import { healthCheckSchema } from "./health-check.js";
 import { flapDampingSchema, savedListSchema, suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
@@ -72,6 +72,11 @@ const shared = {
   })
     .prefault({})
     .describe("What one backend and the queue before them take."),
+  allBackups: flag("All usable backups share the work, rather than the first of them alone.").prefault(false),
+  panicThreshold: integer(
+    "Percent of healthy backends below which health is ignored rather than work concentrated; 0 never ignores it.",
+    { min: 0, max: 100 },
+  ).prefault(50),
   drainDeadline: duration("How long a backend that left discovery may finish its open work.").prefault("30s"),
 };
 

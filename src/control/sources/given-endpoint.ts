@@ -1,4 +1,5 @@
 import { type DiscoveryStatus, type Endpoint, formatAddress } from "../../core/endpoint.js";
+import { tiersOf } from "./tier-rules.js";
 
 /** An endpoint that a person wrote down, in the configuration or in a file. */
 export interface GivenEndpoint {
@@ -8,6 +9,10 @@ export interface GivenEndpoint {
   readonly host: string;
   readonly port: number;
   readonly weight: number;
+  /** Lower numbers take the work first; 0 where left out. */
+  readonly priority?: number | undefined;
+  /** Takes work only while nothing else does; no where left out. */
+  readonly backup?: boolean | undefined;
   readonly tags: readonly string[];
   readonly meta: Readonly<Record<string, string>>;
   /** `passing` where left out. */
@@ -27,7 +32,8 @@ export function mapGivenEndpoints(
   source: "static" | "file",
   given: readonly GivenEndpoint[],
 ): readonly Endpoint[] {
-  return given.map((entry) => {
+  const tiers = tiersOf(given.map(({ priority = 0, backup = false }) => ({ priority, backup })));
+  return given.map((entry, index) => {
     const id = givenIdOf(entry);
     const status = entry.status ?? "passing";
     return {
@@ -44,7 +50,7 @@ export function mapGivenEndpoints(
       node: undefined,
       datacenter: undefined,
       zone: entry.meta.zone,
-      priority: 0,
+      priority: tiers[index] ?? 0,
     };
   });
 }

@@ -41,7 +41,8 @@ export function endpointOf(id: string, port: number, change: Partial<Endpoint> =
 export function poolOf(name: string, change: Partial<PoolOptions> = {}): Pool {
   return new Pool({
     name,
-    balancer: new Leastconn({ idle: "weighted" }),
+    balancer: () => new Leastconn({ idle: "weighted" }),
+    tiers: { allBackups: false, panicThreshold: 0 },
     outlier: undefined,
     maxInFlightPerBackend: 0,
     maxQueue: 10,

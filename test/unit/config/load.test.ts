@@ -168,6 +168,8 @@ describe("a minimal file", () => {
             },
           },
           limits: { maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
+          allBackups: false,
+          panicThreshold: 50,
           drainDeadlineMs: 30_000,
         },
       ],
@@ -311,13 +313,25 @@ pools:
   - name: web
     discovery:
       type: static
-      endpoints: ["10.0.0.2:80", { address: "[::1]:81", id: a, weight: 0, tags: [x], meta: { zone: b } }]`);
+      endpoints: ["10.0.0.2:80", { address: "[::1]:81", id: a, weight: 0, backup: true, tags: [x], meta: { zone: b } }]`);
     expect(pools[0]?.discovery[0]).toEqual({
       type: "static",
       resolve: "all",
       endpoints: [
-        { id: undefined, host: "10.0.0.2", port: 80, weight: 1, tags: [], meta: {} },
-        { id: "a", host: "::1", port: 81, weight: 0, tags: ["x"], meta: { zone: "b" } },
+        {
+          id: undefined,
+          host: "10.0.0.2",
+          port: 80,
+          weight: 1,
+          priority: 0,
+          backup: false,
+          tags: [],
+          meta: {},
+        },
+        {
+          ...{ id: "a", host: "::1", port: 81, weight: 0, priority: 0, backup: true },
+          ...{ tags: ["x"], meta: { zone: "b" } },
+        },
       ],
     });
   });

@@ -237,6 +237,9 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [["pools", 1, "discovery", "endpoints", 1, "address"], "b", "a host and a port"],
   [["pools", 1, "discovery", "endpoints", 1, "id"], "a b", "an id"],
   [["pools", 1, "discovery", "endpoints", 1, "weight"], 257, "from 0 to 256"],
+  [["pools", 1, "discovery", "endpoints", 1, "priority"], 65_536, "from 0 to 65535"],
+  [["pools", 1, "discovery", "endpoints", 1, "backup"], "yes", "true or false"],
+  [["pools", 1, "discovery", "endpoints", 1, "backup"], { a: 1 }, "true or false"],
   [["pools", 1, "discovery", "endpoints", 1, "tags"], [""], "a tag"],
   [["pools", 1, "discovery", "endpoints", 1, "tags", 0], "", "a tag"],
   [["pools", 1, "discovery", "endpoints", 1, "meta"], { a: [] }, "expected text"],
@@ -339,6 +342,8 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "limits", "maxConnectionsPerBackend"], -1, "from 0 to 1000000"],
   [[...P, "limits", "maxRequestsPerBackend"], -1, "from 0 to 1000000"],
   [[...P, "limits", "maxQueue"], -1, "from 0 to 1000000"],
+  [[...P, "allBackups"], "some", "true or false"],
+  [[...P, "panicThreshold"], 101, "from 0 to 100"],
   [[...P, "drainDeadline"], "x", DURATION],
 ];
 

@@ -39,10 +39,6 @@ describe("what the format has and this version has not", () => {
       { pool: `${POOL}, healthCheck: { type: ${type}, service: x }` },
       `pools[0].healthCheck.type: found "${type}", not available in this version`,
     ]),
-    [
-      { pool: 'name: web, discovery: { type: static, endpoints: [{ address: "a:1", backup: true }] }' },
-      "pools[0].discovery.endpoints[0].backup: not available in this version",
-    ],
   ] as [Parameters<typeof problemsOf>[0], string][])("%j says just so", (parts, problem) => {
     expect(problemsOf(parts)).toEqual([problem]);
   });

@@ -147,7 +147,7 @@ describe("explainPick", () => {
   it("compares loads only where the algorithm does", () => {
     const endpoints = [endpointOf("a", 1, { weight: 2 })];
     const loadWith = (balancer: RoundRobin | RandomDraws) => {
-      const pool = poolOf("web", { balancer });
+      const pool = poolOf("web", { balancer: () => balancer });
       pool.apply({ endpoints }, 0);
       pool.acquire([], 0);
       return explainPick(pool).candidates[0]?.load;

@@ -439,7 +439,7 @@ describe("a pool's listeners", () => {
   });
 
   it("may cut leases at the drain deadline, and the backend is gone in the same tick", () => {
-    const pool = newPool({ drainDeadlineMs: 10, balancer: new RoundRobin() });
+    const pool = newPool({ drainDeadlineMs: 10, balancer: () => new RoundRobin() });
     apply(pool, [endpoint("a"), endpoint("b")]);
     const leases: Lease[] = Array.from({ length: 6 }, () => mustAcquire(pool));
     pool.subscribe((event: PoolEvent, nowMs) => {

@@ -104,7 +104,8 @@ function mapEntry(entry: HealthEntry, host: string, port: number, rules: Mapping
     node: entry.node,
     datacenter: entry.datacenter,
     zone: entry.nodeMeta[rules.zoneKey] ?? entry.meta[rules.zoneKey],
-    priority: rules.priority,
+    // A backup comes behind the actives of its own datacenter and before those of the next.
+    priority: 2 * rules.priority + (entry.meta.backup === "true" ? 1 : 0),
   };
 }
 

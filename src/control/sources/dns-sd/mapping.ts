@@ -31,6 +31,8 @@ export function mapLinkInstances(
         host,
         port: instance.port,
         status: "passing",
+        admitted: true,
+        reason: "",
         ...judge(instance),
         tags: [],
         meta,

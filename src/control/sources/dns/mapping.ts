@@ -62,6 +62,8 @@ function toEndpoint(
     host,
     port: instance.port,
     status: "passing",
+    admitted: true,
+    reason: "",
     ...verdict,
     tags: [],
     meta: {},

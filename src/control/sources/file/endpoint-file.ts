@@ -10,15 +10,17 @@ export type ParsedEndpointFile =
 
 /** HAProxy's range; a person who writes a list needs no more. */
 const weightMax = 256;
+/** That of DNS. */
+const priorityMax = 65_535;
 /** Reading YAML takes about two milliseconds per thousand characters, in which no traffic moves. */
 const yamlCharactersMax = 256 * 1024;
 const statuses: readonly DiscoveryStatus[] = ["passing", "warning", "critical", "maintenance"];
-const fields = ["address", "id", "weight", "tags", "meta", "status"];
-const shapes = '"host:port" or { address, id, weight, tags, meta, status }';
+const fields = ["address", "id", "weight", "priority", "backup", "tags", "meta", "status"];
+const shapes = '"host:port" or { address, id, weight, priority, backup, tags, meta, status }';
 
 /**
  * Reads a list of endpoints in YAML or JSON: a list, or an object whose `endpoints` is one, of `host:port` or
- * `{ address, id, weight, tags, meta, status }`. The first mistake spoils the file. Empty text is a mistake (it
+ * `{ address, id, weight, priority, backup, tags, meta, status }`. The first mistake spoils the file. Empty text is a mistake (it
  * is what a file looks like while it is rewritten), an empty list is none.
  */
 export function parseEndpointFile(text: string): ParsedEndpointFile {
@@ -124,12 +126,14 @@ function readEndpoint(item: Placed): GivenEndpoint {
   const unknown = Object.keys(value).find((key) => !fields.includes(key));
   if (unknown !== undefined)
     fail(place, `found field ${show(unknown)}, expected one of ${fields.join(", ")}`);
-  const { address, id, weight, tags, meta, status } = value;
+  const { address, id, weight, priority, backup, tags, meta, status } = value;
   if (typeof address !== "string") fail(place, `found address ${show(address)}, expected "host:port"`);
   return {
     id: readId(id, place),
     ...readAddress(address, place),
     weight: readWeight(weight, place),
+    priority: readPriority(priority, place),
+    backup: readBackup(backup, priority, place),
     tags: readTags(tags, place),
     meta: readMeta(meta, place),
     status: readStatus(status, place),
@@ -161,6 +165,21 @@ function readWeight(weight: unknown, place: string): number {
     fail(place, `found weight ${show(weight)}, expected a whole number from 0 to ${weightMax}`);
   }
   return weight;
+}
+
+function readPriority(priority: unknown, place: string): number | undefined {
+  if (priority === undefined) return undefined;
+  if (typeof priority !== "number" || !Number.isInteger(priority) || priority < 0 || priority > priorityMax) {
+    fail(place, `found priority ${show(priority)}, expected a whole number from 0 to ${priorityMax}`);
+  }
+  return priority;
+}
+
+function readBackup(backup: unknown, priority: unknown, place: string): boolean | undefined {
+  if (backup === undefined) return undefined;
+  if (typeof backup !== "boolean") fail(place, `found backup ${show(backup)}, expected true or false`);
+  if (backup && priority !== undefined) fail(place, "found priority and backup, expected one of them");
+  return backup;
 }
 
 function readTags(tags: unknown, place: string): readonly string[] {

@@ -187,8 +187,10 @@ describe("identity and address", () => {
     expect(one({ service: { Meta: { rack: "r2" } } }, { zoneKey: "rack" }).zone).toBe("r2");
   });
 
-  it("gives every instance the priority of its datacenter", () => {
-    expect(one({}, { priority: 2 }).priority).toBe(2);
+  it("ranks instances by their datacenter, and its backups behind its actives", () => {
+    expect(one({}, { priority: 2 }).priority).toBe(4);
+    expect(one({ service: { Meta: { backup: "true" } } }, { priority: 2 }).priority).toBe(5);
+    expect(one({ service: { Meta: { backup: "no" } } }, { priority: 0 }).priority).toBe(0);
   });
 
   it("keeps the order of an answer that has one, which is no change of content", () => {

@@ -227,11 +227,11 @@ describe("mapping instances of the link", () => {
     expect(mapLinkInstances([base], "one", all.slice(1)).map(({ host }) => host)).toEqual(["fd00::1"]);
   });
 
-  it("lets the lowest priority work, and no control characters through", () => {
+  it("makes backups of higher priority numbers, and lets no control characters through", () => {
     const evil = { ...base, name: `a\u001b[2J/@.${service}`, label: "a\u001b[2J/@", priority: 1 };
     expect(mapLinkInstances([base, evil], "one", [])).toMatchObject([
-      { id: "a [2J/@", key: `dns-sd/a [2j%2F%40.${service}`, admitted: false },
-      { id: "Web 1", admitted: true },
+      { id: "a [2J/@", key: `dns-sd/a [2j%2F%40.${service}`, priority: 1 },
+      { id: "Web 1", priority: 0 },
     ]);
   });
 });

@@ -6,7 +6,7 @@ import { ManualClock } from "./manual-clock.js";
 import { FakeResolver, RecordingSink } from "./recording-sink.js";
 
 function given(host: string, port: number, more: Partial<StaticEndpointConfig> = {}): StaticEndpointConfig {
-  return { id: undefined, host, port, weight: 1, tags: [], meta: {}, ...more };
+  return { id: undefined, host, port, weight: 1, priority: 0, backup: false, tags: [], meta: {}, ...more };
 }
 
 function setUp(endpoints: readonly StaticEndpointConfig[], resolve: "all" | "one" = "all") {

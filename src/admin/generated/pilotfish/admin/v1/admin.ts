@@ -360,7 +360,7 @@ export interface Pool {
   algorithm: string;
   /** Backends discovery lists. */
   backends: number;
-  /** Those that take new work. */
+  /** Those that all four facts speak for, backups included. */
   eligible: number;
   ejected: number;
   /** Left discovery and finish their open work. */
@@ -378,6 +378,24 @@ export interface Pool {
   /** When a list was last put in force; absent before the first. */
   applied?: Timestamp | undefined;
   sources: Source[];
+  /** Those that take new work as things stand: of the tier in use, or whoever is left in a panic. */
+  usable: number;
+  /** The tier in use, 0 for actives. */
+  tier: number;
+  /** Too few are healthy to carry the work, so health is ignored. */
+  panicking: boolean;
+  /** Lowest number first. */
+  tiers: Tier[];
+}
+
+/** Backends that take work while no lower tier has a usable one. */
+export interface Tier {
+  /** 0 for actives. */
+  tier: number;
+  /** Those the operator and discovery let work. */
+  backends: number;
+  /** Of them, those that check and detection speak for. */
+  healthy: number;
 }
 
 export interface ListBackendsRequest {
@@ -445,6 +463,10 @@ export interface Backend {
   zone: string;
   tags: string[];
   meta: { [key: string]: string };
+  /** 0 for actives. */
+  tier: number;
+  /** Whether it gets new work as things stand: eligible and of the tier in use, or drawn in by a panic. */
+  takesWork: boolean;
 }
 
 export interface Backend_MetaEntry {
@@ -838,7 +860,11 @@ export interface Counters {
   queueMsMean?: number | undefined;
   connectMsMean?: number | undefined;
   responseMsMean?: number | undefined;
-  totalMsMean?: number | undefined;
+  totalMsMean?:
+    | number
+    | undefined;
+  /** Leases taken while health was ignored. */
+  panicPicks: number;
 }
 
 export interface ResetStatsRequest {
@@ -904,6 +930,8 @@ export interface Event {
     | { $case: "ejectionOverflowed"; value: EjectionOverflowed }
     | { $case: "drainDeadline"; value: DrainDeadline }
     | { $case: "usableChanged"; value: UsableChanged }
+    | { $case: "tierChanged"; value: TierChanged }
+    | { $case: "panicChanged"; value: PanicChanged }
     | undefined;
 }
 
@@ -961,7 +989,22 @@ export interface EjectionOverflowed {
 export interface DrainDeadline {
 }
 
-/** The first backend became eligible, or the last one ceased to be. */
+/** Another tier takes the new work. */
+export interface TierChanged {
+  /** 0 for actives. */
+  from: number;
+  to: number;
+}
+
+/** Too few are healthy to carry the work, so health is ignored; or no longer. */
+export interface PanicChanged {
+  panicking: boolean;
+  healthy: number;
+  /** Those that take the work now. */
+  usable: number;
+}
+
+/** The first backend became usable, or the last one ceased to be. */
 export interface UsableChanged {
   usable: boolean;
 }
@@ -1074,10 +1117,14 @@ export interface Candidate {
     | undefined;
   /** In words. */
   text: string;
+  /** 0 for actives. */
+  tier: number;
+  /** Eligible and of the tier in use, or drawn in by a panic. */
+  takesWork: boolean;
 }
 
 export interface Reason {
-  /** `discovery`, `check`, `admin`, `detection`, `weight` or `limit`. */
+  /** `discovery`, `check`, `admin`, `detection`, `weight`, `limit` or `tier`. */
   layer: string;
   text: string;
   /** Absent where it is not a matter of time. */
@@ -1804,6 +1851,10 @@ function createBasePool(): Pool {
     weightScale: 0,
     applied: undefined,
     sources: [],
+    usable: 0,
+    tier: 0,
+    panicking: false,
+    tiers: [],
   };
 }
 
@@ -1850,6 +1901,18 @@ export const Pool: MessageFns<Pool> = {
     }
     for (const v of message.sources) {
       Source.encode(v!, writer.uint32(114).fork()).join();
+    }
+    if (message.usable !== 0) {
+      writer.uint32(120).uint32(message.usable);
+    }
+    if (message.tier !== 0) {
+      writer.uint32(128).uint32(message.tier);
+    }
+    if (message.panicking !== false) {
+      writer.uint32(136).bool(message.panicking);
+    }
+    for (const v of message.tiers) {
+      Tier.encode(v!, writer.uint32(146).fork()).join();
     }
     return writer;
   },
@@ -1979,6 +2042,38 @@ export const Pool: MessageFns<Pool> = {
             message.sources.push(Source.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.usable = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.tier = reader.uint32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.panicking = reader.bool();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.tiers.push(Tier.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2012,6 +2107,89 @@ export const Pool: MessageFns<Pool> = {
       ? Timestamp.fromPartial(object.applied)
       : undefined;
     message.sources = object.sources?.map((e) => Source.fromPartial(e)) || [];
+    message.usable = object.usable ?? 0;
+    message.tier = object.tier ?? 0;
+    message.panicking = object.panicking ?? false;
+    message.tiers = object.tiers?.map((e) => Tier.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTier(): Tier {
+  return { tier: 0, backends: 0, healthy: 0 };
+}
+
+export const Tier: MessageFns<Tier> = {
+  encode(message: Tier, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tier !== 0) {
+      writer.uint32(8).uint32(message.tier);
+    }
+    if (message.backends !== 0) {
+      writer.uint32(16).uint32(message.backends);
+    }
+    if (message.healthy !== 0) {
+      writer.uint32(24).uint32(message.healthy);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Tier {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTier();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tier = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.backends = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.healthy = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Tier>, I>>(base?: I): Tier {
+    return Tier.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Tier>, I>>(object: I): Tier {
+    const message = createBaseTier();
+    message.tier = object.tier ?? 0;
+    message.backends = object.backends ?? 0;
+    message.healthy = object.healthy ?? 0;
     return message;
   },
 };
@@ -2224,6 +2402,8 @@ function createBaseBackend(): Backend {
     zone: "",
     tags: [],
     meta: {},
+    tier: 0,
+    takesWork: false,
   };
 }
 
@@ -2301,6 +2481,12 @@ export const Backend: MessageFns<Backend> = {
     globalThis.Object.entries(message.meta).forEach(([key, value]: [string, string]) => {
       Backend_MetaEntry.encode({ key: key as any, value }, writer.uint32(194).fork()).join();
     });
+    if (message.tier !== 0) {
+      writer.uint32(200).uint32(message.tier);
+    }
+    if (message.takesWork !== false) {
+      writer.uint32(208).bool(message.takesWork);
+    }
     return writer;
   },
 
@@ -2512,6 +2698,22 @@ export const Backend: MessageFns<Backend> = {
             }
             continue;
           }
+          case 25: {
+            if (tag !== 200) {
+              break;
+            }
+
+            message.tier = reader.uint32();
+            continue;
+          }
+          case 26: {
+            if (tag !== 208) {
+              break;
+            }
+
+            message.takesWork = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2575,6 +2777,8 @@ export const Backend: MessageFns<Backend> = {
       },
       {},
     );
+    message.tier = object.tier ?? 0;
+    message.takesWork = object.takesWork ?? false;
     return message;
   },
 };
@@ -5745,6 +5949,7 @@ function createBaseCounters(): Counters {
     connectMsMean: undefined,
     responseMsMean: undefined,
     totalMsMean: undefined,
+    panicPicks: 0,
   };
 }
 
@@ -5851,6 +6056,9 @@ export const Counters: MessageFns<Counters> = {
     }
     if (message.totalMsMean !== undefined) {
       writer.uint32(257).double(message.totalMsMean);
+    }
+    if (message.panicPicks !== 0) {
+      writer.uint32(265).double(message.panicPicks);
     }
     return writer;
   },
@@ -6124,6 +6332,14 @@ export const Counters: MessageFns<Counters> = {
             message.totalMsMean = reader.double();
             continue;
           }
+          case 33: {
+            if (tag !== 265) {
+              break;
+            }
+
+            message.panicPicks = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6173,6 +6389,7 @@ export const Counters: MessageFns<Counters> = {
     message.connectMsMean = object.connectMsMean ?? undefined;
     message.responseMsMean = object.responseMsMean ?? undefined;
     message.totalMsMean = object.totalMsMean ?? undefined;
+    message.panicPicks = object.panicPicks ?? 0;
     return message;
   },
 };
@@ -6645,6 +6862,12 @@ export const Event: MessageFns<Event> = {
       case "usableChanged":
         UsableChanged.encode(message.kind.value, writer.uint32(138).fork()).join();
         break;
+      case "tierChanged":
+        TierChanged.encode(message.kind.value, writer.uint32(146).fork()).join();
+        break;
+      case "panicChanged":
+        PanicChanged.encode(message.kind.value, writer.uint32(154).fork()).join();
+        break;
     }
     return writer;
   },
@@ -6798,6 +7021,22 @@ export const Event: MessageFns<Event> = {
             message.kind = { $case: "usableChanged", value: UsableChanged.decode(reader, reader.uint32()) };
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.kind = { $case: "tierChanged", value: TierChanged.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.kind = { $case: "panicChanged", value: PanicChanged.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6880,6 +7119,18 @@ export const Event: MessageFns<Event> = {
       case "usableChanged": {
         if (object.kind?.value !== undefined && object.kind?.value !== null) {
           message.kind = { $case: "usableChanged", value: UsableChanged.fromPartial(object.kind.value) };
+        }
+        break;
+      }
+      case "tierChanged": {
+        if (object.kind?.value !== undefined && object.kind?.value !== null) {
+          message.kind = { $case: "tierChanged", value: TierChanged.fromPartial(object.kind.value) };
+        }
+        break;
+      }
+      case "panicChanged": {
+        if (object.kind?.value !== undefined && object.kind?.value !== null) {
+          message.kind = { $case: "panicChanged", value: PanicChanged.fromPartial(object.kind.value) };
         }
         break;
       }
@@ -7469,6 +7720,152 @@ export const DrainDeadline: MessageFns<DrainDeadline> = {
   },
   fromPartial<I extends Exact<DeepPartial<DrainDeadline>, I>>(_: I): DrainDeadline {
     const message = createBaseDrainDeadline();
+    return message;
+  },
+};
+
+function createBaseTierChanged(): TierChanged {
+  return { from: 0, to: 0 };
+}
+
+export const TierChanged: MessageFns<TierChanged> = {
+  encode(message: TierChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== 0) {
+      writer.uint32(8).uint32(message.from);
+    }
+    if (message.to !== 0) {
+      writer.uint32(16).uint32(message.to);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TierChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTierChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.from = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.to = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TierChanged>, I>>(base?: I): TierChanged {
+    return TierChanged.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TierChanged>, I>>(object: I): TierChanged {
+    const message = createBaseTierChanged();
+    message.from = object.from ?? 0;
+    message.to = object.to ?? 0;
+    return message;
+  },
+};
+
+function createBasePanicChanged(): PanicChanged {
+  return { panicking: false, healthy: 0, usable: 0 };
+}
+
+export const PanicChanged: MessageFns<PanicChanged> = {
+  encode(message: PanicChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.panicking !== false) {
+      writer.uint32(8).bool(message.panicking);
+    }
+    if (message.healthy !== 0) {
+      writer.uint32(16).uint32(message.healthy);
+    }
+    if (message.usable !== 0) {
+      writer.uint32(24).uint32(message.usable);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PanicChanged {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePanicChanged();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.panicking = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.healthy = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.usable = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PanicChanged>, I>>(base?: I): PanicChanged {
+    return PanicChanged.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PanicChanged>, I>>(object: I): PanicChanged {
+    const message = createBasePanicChanged();
+    message.panicking = object.panicking ?? false;
+    message.healthy = object.healthy ?? 0;
+    message.usable = object.usable ?? 0;
     return message;
   },
 };
@@ -8297,6 +8694,8 @@ function createBaseCandidate(): Candidate {
     inFlightLimit: 0,
     weight: undefined,
     text: "",
+    tier: 0,
+    takesWork: false,
   };
 }
 
@@ -8340,6 +8739,12 @@ export const Candidate: MessageFns<Candidate> = {
     }
     if (message.text !== "") {
       writer.uint32(106).string(message.text);
+    }
+    if (message.tier !== 0) {
+      writer.uint32(112).uint32(message.tier);
+    }
+    if (message.takesWork !== false) {
+      writer.uint32(120).bool(message.takesWork);
     }
     return writer;
   },
@@ -8461,6 +8866,22 @@ export const Candidate: MessageFns<Candidate> = {
             message.text = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.tier = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.takesWork = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8493,6 +8914,8 @@ export const Candidate: MessageFns<Candidate> = {
       ? Weight.fromPartial(object.weight)
       : undefined;
     message.text = object.text ?? "";
+    message.tier = object.tier ?? 0;
+    message.takesWork = object.takesWork ?? false;
     return message;
   },
 };
