@@ -47,9 +47,11 @@ function backendsOf(ports: AdminPorts): Subjects<Backend> {
 function sourcesOf(ports: AdminPorts): Subjects<SourceAge> {
   const nowMs = ports.clock.nowMs();
   return [...ports.pools.keys()].flatMap((pool) =>
-    ports.discovery(pool).map((source) => {
+    ports.discovery(pool).map((source, index) => {
       const ageMs = source.lastSuccessMs === undefined ? undefined : nowMs - source.lastSuccessMs;
-      const labels = `${label("pool", pool)},${label("kind", source.kind)},${label("target", source.target)}`;
+      // Two sources may watch the same, by different tags.
+      const place = `${label("pool", pool)},${label("source", String(index))}`;
+      const labels = `${place},${label("kind", source.kind)},${label("target", source.target)}`;
       return [{ source, ageMs }, labels] as const;
     }),
   );

@@ -39,6 +39,34 @@ describe("renderMetrics", () => {
     for (const line of samples) expect(families).toContain(/^\w+/.exec(line)?.[0]);
   });
 
+  it("tells two sources of one pool apart that watch the same", () => {
+    const { scene } = sceneOf();
+    const [first] = scene.discovery("web");
+    if (first === undefined) throw new Error("no source");
+    scene.discovery = () => [first, { ...first, state: "suspect", held: 3, suspicions: 2, isSaved: true }];
+    const text = render(scene);
+    const of = (name: string, source: number) =>
+      sample(text, `pilotfish_discovery_${name}`, `source="${source}"`);
+    expect([of("suspect", 0), of("held_endpoints", 0), of("suspicions_total", 0), of("saved", 0)]).toEqual([
+      0, 0, 1, 0,
+    ]);
+    expect([of("suspect", 1), of("held_endpoints", 1), of("suspicions_total", 1), of("saved", 1)]).toEqual([
+      1, 3, 2, 1,
+    ]);
+  });
+
+  it("shows who is suppressed", () => {
+    const { scene, web } = sceneOf();
+    web.apply(
+      { endpoints: [endpointOf("a", 1, { admitted: false, suppressed: true }), endpointOf("b", 2)] },
+      1,
+    );
+    const text = render(scene);
+    expect(sample(text, "pilotfish_pool_suppressed_servers")).toBe(1);
+    expect(sample(text, "pilotfish_backend_status", 'id="a"', 'state="SUPPRESSED"')).toBe(1);
+    expect(sample(text, "pilotfish_backend_status", 'id="b"', 'state="SUPPRESSED"')).toBe(0);
+  });
+
   it("shows what was counted", () => {
     const { scene, web } = sceneOf();
     const avoid = [backendOf(web, "b")];
