@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { EventJournal } from "./admin/event-journal.js";
 import type { AdminPorts, ProxyInfo, ProxyState } from "./admin/ports.js";
@@ -7,11 +6,12 @@ import { touches } from "./config/difference.js";
 import { type LoadResult, parseConfig } from "./config/load.js";
 import type { Config } from "./config/model.js";
 import { OVERRIDES_VERSION, OverrideStore } from "./control/override-store.js";
-import { Registration } from "./control/registration/registration.js";
+import { InstanceKeeper } from "./control/registration/instance-keeper.js";
 import { createResolver } from "./control/resolver.js";
 import type { Inherited } from "./handover/inherited.js";
 import type { Predecessor } from "./handover/predecessor.js";
 import { type Restartable, Restarter } from "./handover/restarter.js";
+import { notifySystemd } from "./handover/systemd.js";
 import { Listeners } from "./listeners.js";
 import { type Clock, systemClock } from "./platform/clock.js";
 import { firstOf } from "./platform/first-of.js";
@@ -71,7 +71,7 @@ export class App {
   readonly #budget: ConnectionBudget;
   #listeners: Listeners | undefined;
   readonly #admin: AdminServers;
-  #registration: Registration | undefined;
+  readonly #instance: InstanceKeeper;
   readonly #letGo = keepAlive();
   #accessLog: AccessLog | undefined;
   #state: ProxyState = "starting";
@@ -110,7 +110,12 @@ export class App {
       stateDir: config.stateDir,
       onPool: (pool) => this.#journal.follow(pool),
     });
-    this.#registration = this.#makeRegistration();
+    this.#instance = new InstanceKeeper({
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log.child("registration"),
+      bound: (listener) => this.#listeners?.get(listener)?.addresses ?? [],
+    });
     this.#admin = new AdminServers(config.admin, {
       ports: this.#ports(),
       clock: this.#clock,
@@ -145,12 +150,14 @@ export class App {
     });
     const { predecessor, inherited } = this.#options;
     await this.#overrides.load();
-    if (predecessor !== undefined) this.#overrides.adopt(await predecessor.hello());
+    const learnt = await predecessor?.hello();
+    if (learnt !== undefined) this.#overrides.adopt(learnt.overrides);
     for (const pool of config.pools) this.#upstreams.add(pool, config.consul);
     if (predecessor === undefined) await this.#admin.open();
     const firstLists = [...this.#upstreams.values()].map(({ keeper }) => keeper.start());
     await firstOf(Promise.all(firstLists), config.startDeadlineMs, this.#clock);
     this.#warnOfMissingLists();
+    if (learnt !== undefined) this.#upstreams.recall(learnt.health);
     if (this.#isStopping || this.#isAborted) return;
     const listeners = this.#makeListeners(this.#accessLog);
     this.#listeners = listeners;
@@ -160,13 +167,14 @@ export class App {
     if (unused.length > 0) this.#log.warn({ sockets: unused }, "inherited sockets that no listener asks for");
     if (this.#isStopping) return;
     this.#enter("ready", "");
-    this.#register();
+    void notifySystemd("READY=1");
+    this.#instance.start(this.#config);
     if (this.#isReloadAwaited) this.reload();
   }
 
   /** The listeners accept beside those of the process before; the admin addresses come once it has freed them. */
   async #takeOver(predecessor: Predecessor): Promise<void> {
-    this.#overrides.adopt(await predecessor.serving());
+    this.#overrides.adopt((await predecessor.serving()).overrides);
     // The listeners accept already: whoever asks first shall hear so.
     this.#state = "ready";
     this.#reason = "";
@@ -195,21 +203,6 @@ export class App {
     return new OverrideStore(file && new StateFile(file), clock, log);
   }
 
-  #makeRegistration(): Registration | undefined {
-    const { service, consul } = this.#config;
-    if (service === undefined) return undefined;
-    const log = this.#log.child("registration");
-    const { hostName, ...shared } = { hostName: hostname(), clock: this.#clock, random: this.#random, log };
-    return new Registration({ service, consul, hostName, ...shared });
-  }
-
-  #register(): void {
-    const advertise = this.#config.service?.advertise;
-    const name = advertise?.kind === "listener" ? advertise.listener : undefined;
-    const advertised = name === undefined ? undefined : this.#listeners?.get(name);
-    this.#registration?.start(advertised?.addresses ?? []);
-  }
-
   #warnOfMissingLists(): void {
     for (const { keeper } of this.#upstreams.values()) {
       if (keeper.pool.appliedMs !== undefined) continue;
@@ -236,7 +229,8 @@ export class App {
   async stop(reason: string): Promise<void> {
     this.#isStopping = true;
     if (!this.#isSucceeded) {
-      await this.#registration?.stop();
+      void notifySystemd("STOPPING=1");
+      await this.#instance.stop();
       this.#enter("draining", reason);
       await firstOf(undefined, this.#config.shutdown.graceMs, this.#clock);
     }
@@ -264,7 +258,7 @@ export class App {
   /** Everything is cut, at once. Safe at any time. */
   abort(): void {
     this.#isAborted = true;
-    this.#registration?.abort();
+    this.#instance.abort();
     this.#listeners?.destroyAll();
     this.#upstreams.stop();
     void this.#admin.close();
@@ -279,7 +273,13 @@ export class App {
       .catch((error: unknown) => this.#log.error({ err: error }, "access log not reopened"));
     // What is read at the start may be older than the signal.
     if (this.#state === "starting") this.#isReloadAwaited = true;
-    else void this.#reloader.reload({ isDryRun: false });
+    else void this.#reloadAloud();
+  }
+
+  async #reloadAloud(): Promise<void> {
+    await notifySystemd("RELOADING=1");
+    await this.#reloader.reload({ isDryRun: false });
+    await notifySystemd("READY=1");
   }
 
   /**
@@ -294,7 +294,7 @@ export class App {
     return {
       obstacle: () => (this.#state === "ready" ? undefined : `the proxy is ${this.#state}`),
       sockets: () => [...(this.#listeners?.descriptors() ?? []), ...this.#admin.descriptors()],
-      learnt: () => this.#overrides.entries(),
+      learnt: () => ({ overrides: this.#overrides.entries(), health: this.#upstreams.learnt() }),
       deadlineMs: () => this.#config.startDeadlineMs + TAKE_OVER_MS,
       release: () => this.#admin.release(),
       resume: async () => {
@@ -308,7 +308,7 @@ export class App {
   #succeeded(): void {
     this.#isSucceeded = true;
     this.#listeners?.leavePaths();
-    this.#registration?.abort();
+    this.#instance.abort();
     this.#enter("draining", "another process has taken over");
     this.#askToStop();
   }
@@ -325,22 +325,11 @@ export class App {
         this.#drainDeadlineMs = config.shutdown.deadlineMs;
         this.#budget.max = config.maxConnections;
         if (touches(changes, "log.level")) this.#log.setLevel(config.log.level);
-        if (touches(changes, "service") || touches(changes, "consul")) await this.#registerAnew();
+        if (touches(changes, "service") || touches(changes, "consul")) await this.#instance.renew(config);
       },
       openAdmin: (config) => this.#admin.prepare(config),
       openAccessLog: (config) => this.#accessLog?.prepare(config),
     };
-  }
-
-  /** The instance is told to Consul as it is configured now; one that is the same is not taken out in between. */
-  async #registerAnew(): Promise<void> {
-    const previous = this.#registration;
-    const { service } = this.#config;
-    const next = this.#makeRegistration();
-    if (service !== undefined && previous?.isOf(service) === true) previous.abort();
-    else await previous?.stop();
-    this.#registration = next;
-    this.#register();
   }
 
   #invariantBroken(what: string): void {
@@ -381,7 +370,7 @@ export class App {
       reason: this.#reason,
       listeners: this.#listeners?.infos() ?? [],
       grpcAddress: this.#admin.grpcAddress,
-      registration: this.#registration?.status(),
+      registration: this.#instance.status(),
     };
   }
 

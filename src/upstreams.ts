@@ -1,4 +1,5 @@
 import type { ConsulConfig, PoolConfig } from "./config/model.js";
+import { learntOf, recall } from "./control/learnt-health.js";
 import { ListStore } from "./control/list-store.js";
 import type { OverrideStore } from "./control/override-store.js";
 import type { SourceDeps } from "./control/source.js";
@@ -89,6 +90,19 @@ export class Upstreams {
     upstream.retire();
     this.#retired.add(upstream);
     this.#awaitEnd(upstream);
+  }
+
+  /** What was found out about backends, for a process that takes this one's place. */
+  learnt(): readonly object[] {
+    const nowMs = this.#options.clock.nowMs();
+    return [...this.#pools.values()].flatMap((pool) => learntOf(pool, nowMs));
+  }
+
+  /** Takes up what the process before found out about the backends that are there. */
+  recall(learnt: unknown): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const { service, config } of this.#byName.values())
+      recall(service.pool, learnt, config.healthCheck !== undefined, nowMs);
   }
 
   /** What the data plane has open towards a backend of any pool. */

@@ -16,7 +16,7 @@ import type { PoolEvent, PoolListener } from "./events.js";
 import { Lease, type LeaseOwner } from "./lease.js";
 import type { Outcome } from "./outcome.js";
 import { outcomeIndex } from "./outcome.js";
-import type { OutlierOptions, PoolCensus } from "./outlier.js";
+import type { EjectionCause, OutlierOptions, PoolCensus } from "./outlier.js";
 import {
   type KeyOverrides,
   NO_OVERRIDES,
@@ -401,6 +401,23 @@ export class Pool implements LeaseOwner {
   eject(backend: Backend, durationMs: number | undefined, why: string, nowMs: number): void {
     if (!this.#holds(backend)) return;
     this.#detection.eject(backend, "manual", why, durationMs, nowMs);
+    this.#finish(nowMs);
+  }
+
+  /** Goes on with an ejection that another process began; the cap does not hold it back. */
+  resumeEjection(
+    backend: Backend,
+    begun: {
+      readonly cause: EjectionCause;
+      readonly why: string;
+      readonly leftMs: number;
+      readonly multiplier: number;
+    },
+    nowMs: number,
+  ): void {
+    if (!this.#holds(backend) || backend.facts.detection.state === "ejected") return;
+    backend.monitor.multiplier = begun.multiplier;
+    this.#detection.eject(backend, begun.cause, begun.why, begun.leftMs, nowMs);
     this.#finish(nowMs);
   }
 

@@ -13,9 +13,18 @@ export type SuccessorMessage =
   | { readonly say: "settled" };
 
 /** The other direction. */
-export type PredecessorMessage =
-  | { readonly say: "begin"; readonly learnt: unknown }
-  | { readonly say: "released"; readonly learnt: unknown };
+export interface PredecessorMessage {
+  readonly say: "begin" | "released";
+  readonly learnt: Learnt;
+}
+
+/** What is told of what a process learnt. Each part is checked by who takes it. */
+export interface Learnt {
+  /** What operators said. */
+  readonly overrides?: unknown;
+  /** Which backends are not well. */
+  readonly health?: unknown;
+}
 
 /** Environment variable that names the handed-over sockets: JSON, a list of `HandedSocket`. */
 export const HANDOVER_VARIABLE = "PILOTFISH_HANDOVER";

@@ -1,4 +1,4 @@
-import type { PredecessorMessage, SuccessorMessage } from "./message.js";
+import type { Learnt, PredecessorMessage, SuccessorMessage } from "./message.js";
 
 /** The channel to the parent process, as `process` has it. */
 export interface ParentChannel {
@@ -21,13 +21,13 @@ export class Predecessor {
   }
 
   /** Says that this process is there; answers what the one before has learnt. */
-  async hello(): Promise<unknown> {
-    return (await this.#say("hello", "begin")).learnt;
+  async hello(): Promise<Learnt> {
+    return (await this.#say("hello", "begin")).learnt ?? {};
   }
 
   /** Says that this process serves; answers, once the other one takes no calls of operators any more, what it learnt meanwhile. */
-  async serving(): Promise<unknown> {
-    return (await this.#say("serving", "released")).learnt;
+  async serving(): Promise<Learnt> {
+    return (await this.#say("serving", "released")).learnt ?? {};
   }
 
   /** The place is taken. Nothing more is said. */

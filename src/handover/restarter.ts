@@ -1,6 +1,6 @@
 import type { Clock } from "../platform/clock.js";
 import type { Log } from "../platform/log.js";
-import type { HandedSocket } from "./message.js";
+import type { HandedSocket, Learnt } from "./message.js";
 import { Successor } from "./successor.js";
 import { notifySystemd } from "./systemd.js";
 
@@ -10,7 +10,7 @@ export interface Restartable {
   readonly obstacle: () => string | undefined;
   readonly sockets: () => readonly HandedSocket[];
   /** What the other process is told of what this one learnt. */
-  readonly learnt: () => unknown;
+  readonly learnt: () => Learnt;
   /** Longest wait for the other process. */
   readonly deadlineMs: () => number;
   /** Takes calls on the admin addresses no more. */

@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../platform/clock.js";
 import {
   HANDOVER_VARIABLE,
   type HandedSocket,
+  type Learnt,
   type PredecessorMessage,
   type SuccessorMessage,
 } from "./message.js";
@@ -14,7 +15,7 @@ export interface SuccessorOptions {
   /** Longest wait until it has taken over. */
   readonly deadlineMs: number;
   /** What this process learnt; asked for twice. */
-  readonly learnt: () => unknown;
+  readonly learnt: () => Learnt;
   /** Frees the addresses that two processes cannot share. */
   readonly release: () => Promise<void>;
 }
