@@ -68,7 +68,7 @@ export class DampedSource implements PoolSource, SourceSink {
     const excused = new Set<string>();
     for (const { key, admitted, status } of endpoints) {
       if (admitted) working.add(key);
-      // Somebody's wish, or a rule's that lets others go first, is no flaw of the instance.
+      // Somebody's wish, or a rule of its source, is no flaw of the instance.
       else if (status === "maintenance" || status === "passing") excused.add(key);
     }
     this.#list = endpoints;

@@ -1,7 +1,6 @@
 import type { Endpoint, Snapshot } from "../core/endpoint.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { Log } from "../platform/log.js";
-import { holdLaterDatacenters } from "./failover.js";
 import type { GuardedSource } from "./guarded-source.js";
 import type { GuardedStatus, PoolSource, SourceSink, SourceStatus } from "./source.js";
 
@@ -85,7 +84,7 @@ export class MergedSource implements PoolSource {
         if (owner === undefined || owner === part) merged.push(endpoint);
       }
     }
-    return holdLaterDatacenters(merged);
+    return merged;
   }
 }
 
