@@ -276,6 +276,9 @@ const POOL_FAMILIES: readonly Family<Pool>[] = [
   ),
   gauge("pilotfish_pool_limit_queue", "Most that may wait.", (pool) => pool.options.maxQueue),
   counter("pilotfish_pool_queued_total", "Had to wait for a slot.", (pool) => pool.total("queued")),
+  counter("pilotfish_pool_retries_denied_total", "Tries the retry budget had no room for.", (pool) =>
+    pool.total("retriesDenied"),
+  ),
   {
     name: "pilotfish_pool_refused_total",
     type: "counter",

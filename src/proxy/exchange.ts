@@ -23,7 +23,7 @@ import type {
 import type { Cuttable } from "./open-work.js";
 import { isIdempotent } from "./retry-policy.js";
 import type { Destination } from "./router.js";
-import { Tries, type TriesContext } from "./tries.js";
+import { Tries, type TriesContext, type TriesOwner } from "./tries.js";
 import { Tunnel, type TunnelOwner } from "./tunnel.js";
 
 /** What all exchanges of a listener share. */
@@ -36,7 +36,7 @@ export interface ExchangeContext extends TriesContext {
  * whatever protocols carry it. Ends at one settle point: outcome, lease, counters, access line.
  */
 export class Exchange
-  implements DownstreamReceiver, UpstreamReceiver, SearchOwner, DialHandler, Cuttable, TunnelOwner
+  implements DownstreamReceiver, UpstreamReceiver, SearchOwner, TriesOwner, DialHandler, Cuttable, TunnelOwner
 {
   readonly #context: ExchangeContext;
   readonly #destination: Destination;
@@ -77,7 +77,7 @@ export class Exchange
     const { service, retry } = destination;
     record.pool = service.pool.name;
     this.#search = new BackendSearch(service, retry.max, record, this, context.clock);
-    this.#tries = new Tries(destination, head, context, () => this.#tryTookTooLong());
+    this.#tries = new Tries(destination, head, context, this, startedMs);
   }
 
   get kind(): "request" | "tunnel" {
@@ -196,6 +196,7 @@ export class Exchange
   onResponseHead(head: ResponseHead): void {
     this.#tries.end();
     if (this.#isReplaced(head)) return;
+    this.#tries.commit();
     this.#status = head.status;
     this.#judgedStatus = grpcJudgement(head.fields);
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
@@ -227,6 +228,7 @@ export class Exchange
     const lease = this.#lease;
     this.#upstream = undefined;
     if (lease === undefined) return;
+    this.#tries.commit();
     this.#status = 101;
     this.#totalTimer?.cancel();
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
@@ -303,7 +305,7 @@ export class Exchange
     this.#search.tryAgain(lease, failed, pauseMs);
   }
 
-  #tryTookTooLong(): void {
+  onTryTooLong(): void {
     if (this.#dial !== undefined) {
       this.#dial.cancel();
       this.onConnectFailed("connect-timeout", new Error("the try took longer than it may"));

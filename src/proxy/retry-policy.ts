@@ -4,6 +4,8 @@ import { type RetryAdvice, type RetryConditions, retryAdvice, retryConditions } 
 import { isUnsent, type ProxyError, retryKindOf } from "./errors.js";
 import type { RequestHead, ResponseHead } from "./message.js";
 
+const NEVER: RetryAdvice = { kind: "never" };
+
 /** RFC 9110 section 9.2.2: sending them twice is as good as once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
@@ -35,7 +37,9 @@ export class RetryPolicy {
 
   /** Whether the bytes of a request's body are worth keeping: only what may be sent twice ever is. */
   keepsBody(head: RequestHead): boolean {
-    return head.body.kind !== "none" && this.max > 0 && this.maxBodyBytes > 0 && this.maySendTwice(head);
+    const { body } = head;
+    if (body.kind === "none" || this.max === 0 || this.maxBodyBytes === 0) return false;
+    return (body.kind !== "length" || body.length <= this.maxBodyBytes) && this.maySendTwice(head);
   }
 
   maySendTwice(head: RequestHead): boolean {
@@ -68,5 +72,3 @@ export class RetryPolicy {
     return status !== undefined && this.#conditions.grpcStatuses.has(Number(status));
   }
 }
-
-const NEVER: RetryAdvice = { kind: "never" };

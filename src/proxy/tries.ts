@@ -22,6 +22,12 @@ export type NextTry =
 const NO: NextTry = { isAllowed: false };
 const AT_ONCE: NextTry = { isAllowed: true, pauseMs: undefined };
 
+/** Who is told of a try that takes too long. */
+export interface TriesOwner {
+  /** No head of an answer came within the time of a try. */
+  onTryTooLong(): void;
+}
+
 /**
  * Request path. The tries of one request: what of its body is still there to be sent again, the time of each try, and
  * whether another one may follow. A request of which nothing left is always tried again; anything else only as the
@@ -31,19 +37,28 @@ export class Tries {
   readonly #destination: Destination;
   readonly #head: RequestHead;
   readonly #context: TriesContext;
-  readonly #onLate: () => void;
-  readonly #replay: ReplayBody | undefined;
+  readonly #owner: TriesOwner;
+  /** Whatever begins later than this is in vain. */
+  readonly #deadlineMs: number;
+  #replay: ReplayBody | undefined;
   #timer: Timer | undefined;
   #hasBodyBegun = false;
   #holdsBudget = false;
 
-  /** @param onLate a try took longer than it may for the head of its answer */
-  constructor(destination: Destination, head: RequestHead, context: TriesContext, onLate: () => void) {
-    const { retry } = destination;
+  /** @param startedMs when the first byte of the request came */
+  constructor(
+    destination: Destination,
+    head: RequestHead,
+    context: TriesContext,
+    owner: TriesOwner,
+    startedMs: number,
+  ) {
+    const { retry, requestTotalMs } = destination;
     this.#destination = destination;
     this.#head = head;
     this.#context = context;
-    this.#onLate = onLate;
+    this.#owner = owner;
+    this.#deadlineMs = requestTotalMs > 0 ? startedMs + requestTotalMs : Number.POSITIVE_INFINITY;
     this.#replay = retry.keepsBody(head) ? new ReplayBody(retry.maxBodyBytes) : undefined;
   }
 
@@ -60,13 +75,19 @@ export class Tries {
   /** A try begins. */
   begin(): void {
     const { perTryMs } = this.#destination.retry;
-    if (perTryMs > 0) this.#timer = this.#context.clock.after(perTryMs, this.#onLate);
+    if (perTryMs > 0) this.#timer = this.#context.clock.after(perTryMs, () => this.#owner.onTryTooLong());
   }
 
   /** It was answered, or is over. */
   end(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  /** The client gets this try's answer: there will be no other, and nothing is kept for one. */
+  commit(): void {
+    this.end();
+    this.#replay = undefined;
   }
 
   /** A part of the body goes to the backend. */
@@ -91,9 +112,10 @@ export class Tries {
     if (error.code === "connect-exhausted" || !search.hasTriesLeft || !this.canSendAgain) return NO;
     if (!retry.allowsAfter(error, this.#head)) return NO;
     if (isUnsent(error)) return AT_ONCE;
-    if (!this.#takeBudget()) return NO;
     // Away from a backend that breaks connections at once; one that was silent, or is the only one, gets a pause.
-    return error.code === "upstream-reset" && search.hasOther(lease) ? AT_ONCE : this.#later(search);
+    if (error.code !== "upstream-reset" || !search.hasOther(lease))
+      return this.#after(this.#backoffMs(search));
+    return this.#takeBudget() ? AT_ONCE : NO;
   }
 
   /** May another try take the place of this answer? */
@@ -101,13 +123,12 @@ export class Tries {
     const { retry, service } = this.#destination;
     const advice = retry.adviceAfter(answer, this.#head);
     if (advice.kind === "never" || !search.hasTriesLeft || !this.canSendAgain) return NO;
-    const isPushedBack =
-      advice.kind === "after" &&
-      (answer.fields.value("retry-after") === undefined || !search.hasOther(lease));
-    // What one backend asks for is no reason to keep others waiting; a wait beyond that for a slot is none of ours.
-    if (isPushedBack && advice.delayMs > service.timeouts.queueMs) return NO;
-    if (!this.#takeBudget()) return NO;
-    return isPushedBack ? { isAllowed: true, pauseMs: advice.delayMs } : this.#later(search);
+    // What one backend asks for itself is no reason to keep away from others.
+    if (advice.kind === "as-you-like" || (!advice.isOfService && search.hasOther(lease))) {
+      return this.#after(this.#backoffMs(search));
+    }
+    // Nobody waits longer for a backend that is not ready than for one that is full.
+    return advice.delayMs > service.timeouts.queueMs ? NO : this.#after(advice.delayMs);
   }
 
   /** The exchange is over. */
@@ -118,8 +139,13 @@ export class Tries {
     this.#destination.service.retryBudget.giveBack();
   }
 
-  #later(search: BackendSearch): NextTry {
-    const pauseMs = this.#destination.retry.backoffMs(search.retries + 1, this.#context.random());
+  #backoffMs(search: BackendSearch): number {
+    return this.#destination.retry.backoffMs(search.retries + 1, this.#context.random());
+  }
+
+  /** A try after a pause, unless the request's time is over before. */
+  #after(pauseMs: number): NextTry {
+    if (this.#context.clock.nowMs() + pauseMs >= this.#deadlineMs || !this.#takeBudget()) return NO;
     return { isAllowed: true, pauseMs };
   }
 

@@ -6,6 +6,7 @@ import { aBackend, aProxy, GET, getOf, postHead } from "./scene.js";
 
 const BUSY = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n";
 const busy = (fields = "") => answer(`${BUSY}${fields}\r\nbusy`);
+const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
 const put = (fields: string) => `PUT / HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`;
 
 /** Two backends; the bad one is asked first, since the last that joined has its turn first. */
@@ -101,6 +102,15 @@ describe("the body of a request that is sent again", () => {
     expect(good.requests[0]?.body).toMatch(/0\r\n\r\n$/);
   });
 
+  it("that is said to be longer than what is kept is not kept at all, and goes once", async () => {
+    const { bad, good, proxy, client } = await two({ maxBodyBytes: 4 });
+    bad.script = () => answer("", "reset");
+    await client.send(`${put("Content-Length: 5\r\n")}12345`);
+    await client.receives("502 pilotfish: ");
+    await proxy.settled();
+    expect(counts(bad, good)).toEqual([1, 0]);
+  });
+
   it("that is longer than what is kept is sent once, and the answer passed on", async () => {
     const { bad, good, proxy, client } = await two({ on: [503], maxBodyBytes: 4 });
     bad.script = () => busy();
@@ -166,6 +176,32 @@ describe("an answer", () => {
     expect(counts(only)).toEqual([1]);
   });
 
+  it("that asks the whole service to wait is obeyed though another backend is there", async () => {
+    const clock = new ManualClock();
+    const { bad, good, proxy, client } = await two({ on: [503] }, { clock });
+    bad.script = () => busy("Retry-After: 1\r\ngrpc-retry-pushback-ms: 400\r\n");
+    await client.send(GET);
+    await until(() => proxy.pool.total("redispatches") === 1);
+    await clock.advance(399);
+    expect(counts(bad, good)).toEqual([1, 0]);
+    await clock.advance(1);
+    await client.receives(OK);
+    await proxy.settled();
+  });
+
+  it("that asks for more time than the request has left is passed on at once", async () => {
+    const clock = new ManualClock();
+    const only = await aBackend();
+    const timeouts = { requestTotalMs: 2_000 };
+    const proxy = await aProxy({ backends: [only.port], retries: { on: [503] }, timeouts, clock });
+    only.script = () => busy("Retry-After: 2\r\n");
+    const client = proxy.dial();
+    await client.send(GET);
+    await client.receives("busy");
+    await proxy.settled();
+    expect(counts(only)).toEqual([1]);
+  });
+
   it("of gRPC with a listed status is thrown away, and its pushback obeyed", async () => {
     const clock = new ManualClock();
     const { bad, good, proxy, client } = await two({ on: ["unavailable"] }, { clock });
@@ -205,6 +241,28 @@ describe("the time of a try", () => {
     expect(counts(bad, good)).toEqual([1, 1]);
   });
 
+  it("is over with the switch to another protocol", async () => {
+    const clock = new ManualClock();
+    const only = await aBackend();
+    const retries = { on: ["response-timeout"], perTryMs: 200 };
+    const proxy = await aProxy({ backends: [only.port], retries, clock });
+    only.onBytes = (connection) => {
+      if (connection.taken++ === 0) connection.socket.write(`${SWITCH}hello`);
+      return true;
+    };
+    const client = proxy.dial();
+    await client.send(getOf("/", "Connection: Upgrade\r\nUpgrade: websocket\r\n"));
+    await client.receives("hello");
+    await clock.advance(1_000);
+    await client.send("still here");
+    await until(() => only.text.endsWith("still here"));
+    client.finish();
+    only.connections[0]?.socket.end();
+    await client.end();
+    await proxy.settled();
+    expect(proxy.records[0]).toMatchObject({ status: 101, retries: 0, endState: "--" });
+  });
+
   it("ends in 504 for what may not be sent twice", async () => {
     const clock = new ManualClock();
     const { bad, good, proxy, client } = await two({ on: ["response-timeout"], perTryMs: 200 }, { clock });
@@ -227,6 +285,7 @@ describe("the budget", () => {
     await proxy.settled();
     expect(counts(bad, good)).toEqual([1, 0]);
     expect(proxy.pool.total("retriesDenied")).toBe(1);
+    expect(proxy.records[0]).toMatchObject({ status: 502, retries: 0 });
     const unsent = await aProxy({
       backends: [await refusedPort(), good.port],
       retries: { budget: { percent: 0, min: 0 } },

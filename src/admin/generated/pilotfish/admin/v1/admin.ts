@@ -865,6 +865,8 @@ export interface Counters {
     | undefined;
   /** Leases taken while health was ignored. */
   panicPicks: number;
+  /** Tries the retry budget had no room for. */
+  retriesDenied: number;
 }
 
 export interface ResetStatsRequest {
@@ -5950,6 +5952,7 @@ function createBaseCounters(): Counters {
     responseMsMean: undefined,
     totalMsMean: undefined,
     panicPicks: 0,
+    retriesDenied: 0,
   };
 }
 
@@ -6059,6 +6062,9 @@ export const Counters: MessageFns<Counters> = {
     }
     if (message.panicPicks !== 0) {
       writer.uint32(265).double(message.panicPicks);
+    }
+    if (message.retriesDenied !== 0) {
+      writer.uint32(273).double(message.retriesDenied);
     }
     return writer;
   },
@@ -6340,6 +6346,14 @@ export const Counters: MessageFns<Counters> = {
             message.panicPicks = reader.double();
             continue;
           }
+          case 34: {
+            if (tag !== 273) {
+              break;
+            }
+
+            message.retriesDenied = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6390,6 +6404,7 @@ export const Counters: MessageFns<Counters> = {
     message.responseMsMean = object.responseMsMean ?? undefined;
     message.totalMsMean = object.totalMsMean ?? undefined;
     message.panicPicks = object.panicPicks ?? 0;
+    message.retriesDenied = object.retriesDenied ?? 0;
     return message;
   },
 };
