@@ -27,7 +27,7 @@ import {
 } from "./override.js";
 import { type Ticket, type Waiter, WaitQueue } from "./queue.js";
 import { COUNTER, type CounterName, type Row, Scoreboard } from "./scoreboard.js";
-import { SlowStart, type SlowStartOptions } from "./slow-start.js";
+import { rampedLimit, SlowStart, type SlowStartOptions } from "./slow-start.js";
 import { type TierOptions, Tiers } from "./tiers.js";
 import { reducedWeight, scaledWeight, type WeightChange, weightInSixteenths, weightScale } from "./weight.js";
 
@@ -103,7 +103,10 @@ export class Pool implements LeaseOwner {
     this.#detection = this.#detect();
     this.#slowStart = new SlowStart({
       options: () => this.options.slowStart,
-      ramped: (backend, why, nowMs) => this.#weigh(backend, why, nowMs, backend.rampUntilMs),
+      ramped: (backend, why, nowMs) => {
+        this.#weigh(backend, why, nowMs, backend.rampUntilMs);
+        this.#limit(backend);
+      },
       dueMoved: () => this.#moveDue(),
     });
   }
@@ -558,10 +561,11 @@ export class Pool implements LeaseOwner {
     });
   }
 
-  /** What was configured, unless it is overridden. */
+  /** What was configured, unless it is overridden, as far as slow start grants it. */
   #limit(backend: Backend): void {
-    const limit =
+    const asked =
       this.#overrides.of(backend.endpoint.key).limit?.value ?? this.#options.maxInFlightPerBackend;
+    const limit = rampedLimit(asked, backend.ramp);
     if (backend.row.limit === limit) return;
     backend.row.limit = limit;
     this.tiers.place(backend);

@@ -119,6 +119,11 @@ export function rampShare(options: SlowStartOptions, step: number): number {
   return Math.min(1, Math.max((step + 1) / STEPS, options.minPercent / 100));
 }
 
+/** What is granted of a limit, rounded down but at least 1, as HAProxy does with maxconn; 0 stays no limit. */
+export function rampedLimit(limit: number, share: number): number {
+  return limit === 0 ? 0 : Math.max(1, Math.floor(limit * share));
+}
+
 /** When a step begins: the steps lie evenly on Envoy's curve `(elapsed / window)^(1 / aggression)`. */
 export function stepAtMs(options: SlowStartOptions, step: number, sinceMs: number): number {
   return sinceMs + options.windowMs * (step / STEPS) ** options.aggression;

@@ -354,7 +354,11 @@ export class PoolWorld {
   }
 
   #mayBePicked(backend: Backend): boolean {
-    return this.#isEligible(backend) && (this.#limit === 0 || this.#openOn(backend) < this.#limit);
+    return this.#isEligible(backend) && this.#openOn(backend) < this.#limitOf(backend);
+  }
+
+  #limitOf({ ramp }: Backend): number {
+    return this.#limit === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(this.#limit * ramp));
   }
 
   #openOn(backend: Backend): number {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Pool, PoolOptions } from "../../../src/core/pool.js";
-import { rampShare, type SlowStartOptions, stepAtMs } from "../../../src/core/slow-start.js";
+import { rampedLimit, rampShare, type SlowStartOptions, stepAtMs } from "../../../src/core/slow-start.js";
 import { apply, backendNamed, endpoint, mustAcquire, newPool, terms } from "../../support/pool-fixture.js";
 
 const LINEAR: SlowStartOptions = { windowMs: 16_000, aggression: 1, minPercent: 0 };
@@ -106,6 +106,36 @@ describe("the ramp", () => {
     }
     // One of 49 sixteenths.
     expect(picks).toBe(10);
+  });
+});
+
+describe("the limit of a backend that ramps", () => {
+  it.each([
+    [100, 1 / 16, 6],
+    [10, 1 / 16, 1],
+    [16, 0.5, 8],
+    [16, 1, 16],
+    [0, 1 / 16, 0],
+  ])("of %i at a share of %d is %i", (limit, share, granted) => {
+    expect(rampedLimit(limit, share)).toBe(granted);
+  });
+
+  it("grows with it, and whoever waits gets the slot at once", () => {
+    const pool = newPool({ slowStart: LINEAR, maxInFlightPerBackend: 4 });
+    apply(pool, [endpoint("a")], 0);
+    const backend = backendNamed(pool, "a");
+    pool.eject(backend, 1_000, "by hand", 0);
+    pool.tick(1_000);
+    expect(backend.row.limit).toBe(1);
+    mustAcquire(pool, 1_000);
+    let granted = 0;
+    for (let waiter = 0; waiter < 2; waiter++) pool.enqueue({ avoid: [], granted: () => void granted++ });
+    pool.tick(7_999);
+    expect([backend.row.limit, granted]).toEqual([1, 0]);
+    pool.tick(8_000);
+    expect([backend.row.limit, granted]).toEqual([2, 1]);
+    pool.tick(60_000);
+    expect([backend.row.limit, granted]).toEqual([4, 2]);
   });
 });
 
