@@ -1,5 +1,5 @@
 import type { ListenerInfo } from "./admin/ports.js";
-import type { Config, ListenerConfig } from "./config/model.js";
+import type { Config, ListenerConfig, SocketAddressConfig } from "./config/model.js";
 import { createProtocol, type ListenerProtocol, type ProtocolParts } from "./extensions.js";
 import type { HandedSocket } from "./handover/message.js";
 import type { Clock } from "./platform/clock.js";
@@ -9,7 +9,13 @@ import type { AccessSink } from "./proxy/access-record.js";
 import { formatSocketAddress } from "./proxy/bind.js";
 import type { ConnectionBudget } from "./proxy/connection-limits.js";
 import { TrustedNetworks } from "./proxy/headers.js";
-import { type InheritedSockets, Listener, type PreparedChange } from "./proxy/listener.js";
+import {
+  type InheritedSockets,
+  Listener,
+  type ListenerChange,
+  type ListeningSocket,
+  type PreparedChange,
+} from "./proxy/listener.js";
 import { ListenerTraffic } from "./proxy/listener-traffic.js";
 import type { UpstreamService } from "./proxy/upstream-service.js";
 
@@ -59,7 +65,7 @@ export class Listeners {
    * with a `BindError` when one address cannot be opened; nothing of the new ones stays open then.
    */
   async prepare(config: Config): Promise<PreparedChange> {
-    const steps: PreparedChange[] = [];
+    const steps: ListenerChange[] = [];
     const cancel = () => {
       for (const step of steps) step.cancel();
     };
@@ -75,6 +81,7 @@ export class Listeners {
       throw error;
     }
     const commit = () => {
+      for (const step of steps) step.claim();
       for (const step of steps) step.commit();
       const names = new Set(config.listeners.map(({ name }) => name));
       for (const name of [...this.#byName.keys()]) if (!names.has(name)) this.#remove(name);
@@ -136,25 +143,34 @@ export class Listeners {
     return { listener, protocol, traffic };
   }
 
-  async #add(config: ListenerConfig, whole: Config): Promise<PreparedChange> {
+  async #add(config: ListenerConfig, whole: Config): Promise<ListenerChange> {
     const parts = this.#make(config, whole);
-    const bound = await parts.listener.prepare(config);
+    const bound = await parts.listener.prepare(config, (address) => this.#socketOf(address));
     const commit = () => {
       bound.commit();
       // Made anew, since the pools it names may have come with the same change.
       parts.protocol.reconfigure(config, this.#parts(whole, parts.traffic));
       this.#byName.set(config.name, parts);
     };
-    return { commit, cancel: bound.cancel };
+    return { ...bound, commit };
   }
 
-  async #change(entry: Entry, config: ListenerConfig, whole: Config): Promise<PreparedChange> {
-    const bound = await entry.listener.prepare(config);
+  async #change(entry: Entry, config: ListenerConfig, whole: Config): Promise<ListenerChange> {
+    const bound = await entry.listener.prepare(config, (address) => this.#socketOf(address));
     const commit = () => {
       bound.commit();
       entry.protocol.reconfigure(config, this.#parts(whole, entry.traffic));
     };
-    return { commit, cancel: bound.cancel };
+    return { ...bound, commit };
+  }
+
+  /** At whichever listener it is: no two of one configuration have the same address. */
+  #socketOf(address: SocketAddressConfig): ListeningSocket | undefined {
+    for (const { listener } of this.#byName.values()) {
+      const found = listener.socketOf(address);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   #remove(name: string): void {

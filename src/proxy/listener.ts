@@ -57,7 +57,9 @@ export interface InheritedSocket {
 }
 
 /** An open listening socket. */
-interface ListeningSocket {
+export interface ListeningSocket {
+  /** Who serves what it accepts. */
+  owner: Listener;
   /** As configured. */
   readonly address: SocketAddressConfig;
   /** As bound: ports the system chose are filled in. */
@@ -74,6 +76,12 @@ export interface PreparedChange {
   /** Puts the change in force: new sockets stay, those no longer wanted are closed. */
   commit(): void;
   cancel(): void;
+}
+
+/** A change of a listener. Of all that change together, each claims before any commits. */
+export interface ListenerChange extends PreparedChange {
+  /** Takes over the sockets that were found at other listeners. */
+  claim(): void;
 }
 
 /** What a listener has counted since it was made. */
@@ -166,16 +174,29 @@ export class Listener implements RoomWaiter {
 
   /** Listens on all addresses, or on none and fails with a `BindError`. */
   async bind(): Promise<void> {
-    const { commit } = await this.prepare(this.#config);
+    const { commit } = await this.prepare(this.#config, () => undefined);
     commit();
+  }
+
+  /** The open socket of an address; ports that the system chooses are nobody's to ask for. */
+  socketOf(address: SocketAddressConfig): ListeningSocket | undefined {
+    if (address.kind === "tcp" && address.port === 0) return undefined;
+    const wanted = formatSocketAddress(address);
+    return this.#sockets.find((socket) => formatSocketAddress(socket.address) === wanted);
   }
 
   /**
    * Opens the sockets that another configuration of this listener asks for besides those it has. Nothing else changes
    * before `commit`. Rejects with a `BindError` when one cannot be opened; none stays open then.
+   *
+   * @param elsewhere finds the socket at another listener that gives the address up in the same change
    */
-  async prepare(config: ListenerConfig): Promise<PreparedChange> {
+  async prepare(
+    config: ListenerConfig,
+    elsewhere: (address: SocketAddressConfig) => ListeningSocket | undefined,
+  ): Promise<ListenerChange> {
     const kept: ListeningSocket[] = [];
+    const moved: ListeningSocket[] = [];
     const added: ListeningSocket[] = [];
     const cancel = () => {
       for (const socket of added) closeSocket(socket);
@@ -186,26 +207,31 @@ export class Listener implements RoomWaiter {
         const present = this.#sockets.find(
           (socket) => !kept.includes(socket) && formatSocketAddress(socket.address) === wanted,
         );
-        if (present === undefined) added.push(await this.#open(address));
-        else kept.push(present);
+        const other = present === undefined ? elsewhere(address) : undefined;
+        if (present !== undefined) kept.push(present);
+        else if (other !== undefined) moved.push(other);
+        else added.push(await this.#open(address));
       }
     } catch (error) {
       cancel();
       throw error;
     }
+    const claim = () => {
+      for (const socket of moved) socket.owner = this;
+    };
     const commit = () => {
-      for (const socket of this.#sockets) if (!kept.includes(socket)) closeSocket(socket);
-      this.#sockets = [...kept, ...added];
+      for (const socket of this.#sockets) if (!kept.includes(socket)) this.#close(socket);
+      this.#sockets = [...kept, ...moved, ...added];
       this.#config = config;
       this.#addresses.limitTo(config.limits.maxConnectionsPerAddress);
       if (this.#waiting.size > 0) this.admitWaiting();
-      if (added.length === 0) return;
+      if (added.length + moved.length === 0) return;
       this.#log.info(
         { listener: this.name, addresses: this.addresses.map(formatSocketAddress) },
         "listening",
       );
     };
-    return { commit, cancel };
+    return { claim, commit, cancel };
   }
 
   async #open(address: SocketAddressConfig): Promise<ListeningSocket> {
@@ -213,13 +239,21 @@ export class Listener implements RoomWaiter {
     const where = given === undefined ? address : ({ kind: "fd", fd: given.fd } as const);
     const chosen = await chooseConnectionMode();
     const mode = this.#connectionMode ?? chosen;
-    const made = await bindAddress(this.name, where, mode, (connection) => this.#accepted(connection));
+    let socket: ListeningSocket | undefined;
+    const ownerOf = () => socket?.owner ?? this;
+    const made = await bindAddress(this.name, where, mode, (connection) => ownerOf().#accepted(connection));
     const { server } = made;
-    server.on("error", (error) => this.#log.warn({ listener: this.name, error }, "accept failed"));
+    server.on("error", (error) => this.#log.warn({ listener: ownerOf().name, error }, "accept failed"));
     const isManaged = given?.isManaged ?? false;
     const isHanded = given !== undefined && !isManaged && address.kind === "unix";
     const file = isHanded ? SocketFile.at(address.path) : made.file;
-    return { address, bound: boundAddress(server) ?? address, server, file, isManaged };
+    socket = { owner: this, address, bound: boundAddress(server) ?? address, server, file, isManaged };
+    return socket;
+  }
+
+  /** Unless another listener has taken it over. */
+  #close(socket: ListeningSocket): void {
+    if (socket.owner === this) closeSocket(socket);
   }
 
   /** Closes the listening sockets. Who waits for room is turned away; what is open stays. */
@@ -227,7 +261,7 @@ export class Listener implements RoomWaiter {
     if (this.#isStopped) return;
     this.#isStopped = true;
     // Not waited for: the callback comes when Node's own count is 0, which it never is. The socket is closed at once.
-    for (const socket of this.#sockets) closeSocket(socket);
+    for (const socket of this.#sockets) this.#close(socket);
     for (const connection of this.#waiting) connection.reset();
     this.#waiting.clear();
     this.#budget.forget(this);

@@ -202,6 +202,39 @@ describe("reloads without end", () => {
   });
 });
 
+it("gives an address to another listener, of another protocol too, without a refused connection", async () => {
+  const sidecar = await stage.sidecar(config([one]));
+  const bind = `127.0.0.1:${sidecar.port()}`;
+  const named = (name: string, protocol: string) => ({
+    listeners: [{ name, bind, protocol, pool: "web" }],
+  });
+  // The address as it is written decides: port 0 is nobody's to ask for.
+  await sidecar.stop();
+  const second = await stage.sidecar(config([one], { whole: named("web", "http") }));
+  const fresh = stage.load("fresh", { port: second.port(), open: 3, isFresh: true });
+  for (const [name, protocol] of [
+    ["front", "http"],
+    ["raw", "tcp"],
+    ["web", "http"],
+  ] as const) {
+    await fresh.more(20);
+    expect((await reload(second, config([one], { whole: named(name, protocol) })))?.msg).toBe("reloaded");
+  }
+  await fresh.more(20);
+  expect((await fresh.stop()).problems()).toEqual({});
+  expect(
+    (
+      await reload(
+        second,
+        config([one], {
+          whole: { listeners: [{ ...named("web", "http").listeners[0], bind: "127.0.0.1:0" }] },
+        }),
+      )
+    )?.msg,
+  ).toBe("reloaded");
+  await expect(ask(Number(bind.split(":")[1]))).rejects.toThrow("ECONNREFUSED");
+});
+
 describe("the admin addresses", () => {
   it("move with a reload, and the old ones close", async () => {
     const sidecar = await stage.sidecar(config([one]));
@@ -326,6 +359,7 @@ describe("a restart", () => {
     await until(async () => (await stage.admin(first).eligible()).length === 1, 5_000, "the drain");
     // Written within a moment; a kill in that very moment would lose it.
     await new Promise((resolve) => setTimeout(resolve, 200));
+    // By SIGKILL.
     await first.stop();
     const second = await stage.sidecar(kept);
     expect(await stage.admin(second).eligible()).toEqual(["two"]);
