@@ -9,10 +9,10 @@ import type { Peer, RunningPeer } from "./peers/peer.js";
 
 /** The processes around the proxies: load generator, backends and log receiver, and a directory for what they write. */
 export class Harness {
-  readonly #directory = mkdtempSync(join(tmpdir(), "pilotfish-bench-"));
+  readonly directory = mkdtempSync(join(tmpdir(), "pilotfish-bench-"));
   readonly #children: ChildProcess[] = [];
   #load: ChildProcess | undefined;
-  #httpBackends: readonly number[] = [];
+  httpBackends: readonly number[] = [];
   #echoBackends: readonly number[] = [];
   #datagramPort = 0;
   #started = 0;
@@ -21,20 +21,25 @@ export class Harness {
   async start(): Promise<void> {
     this.#load = await this.#program("load/main.ts").then(({ child }) => child);
     const backends = await this.#program("backend/main.ts");
-    this.#httpBackends = backends.ready.http as number[];
+    this.httpBackends = backends.ready.http as number[];
     this.#echoBackends = backends.ready.echo as number[];
-    const receiver = await this.#program("log-receiver.ts", join(this.#directory, "datagrams.log"));
+    const receiver = await this.#program("log-receiver.ts", join(this.directory, "datagrams.log"));
     this.#datagramPort = Number(receiver.ready.port);
   }
 
-  /** Starts a proxy in a directory of its own. The caller stops it, or `stop` does at the end. */
-  async startPeer(peer: Peer, logs: boolean): Promise<RunningPeer> {
+  /**
+   * Starts a proxy in a directory of its own. The caller stops it, or `stop` does at the end.
+   *
+   * @param endpointsFile names the HTTP backends instead of the configuration; pilotfish alone watches one
+   */
+  async startPeer(peer: Peer, logs: boolean, endpointsFile?: string): Promise<RunningPeer> {
     this.#started += 1;
-    const directory = join(this.#directory, `${peer.name}-${this.#started}`);
+    const directory = join(this.directory, `${peer.name}-${this.#started}`);
     mkdirSync(directory);
     const running = await peer.start({
       directory,
-      httpBackends: this.#httpBackends,
+      httpBackends: this.httpBackends,
+      endpointsFile,
       echoBackends: this.#echoBackends,
       accessLog: logs ? { file: join(directory, "access.log"), datagramPort: this.#datagramPort } : undefined,
     });
@@ -55,7 +60,7 @@ export class Harness {
   /** Ends all processes this harness started and removes what they wrote. */
   async stop(): Promise<void> {
     await Promise.all(this.#children.map((child) => stopChild(child)));
-    rmSync(this.#directory, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 
   async #program(
@@ -66,7 +71,7 @@ export class Harness {
       place: "load",
       command: process.execPath,
       args: ["--import", "tsx", fileURLToPath(new URL(file, import.meta.url)), ...args],
-      outputFile: join(this.#directory, "programs.output"),
+      outputFile: join(this.directory, "programs.output"),
       channel: true,
     });
     this.#children.push(child);

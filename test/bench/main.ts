@@ -1,5 +1,6 @@
 /** `npm run bench`: the same load against pilotfish and its peers, side by side. See --help. */
 import { writeFileSync } from "node:fs";
+import { growthMib, runChurn } from "./churn.js";
 import { Harness } from "./harness.js";
 import { describeMachine, renderMachine } from "./machine.js";
 import { type BenchOptions, readOptions, USAGE } from "./options.js";
@@ -23,6 +24,14 @@ function report(pass: Pass, options: BenchOptions): void {
   }
   if (names.includes(SUBJECT)) console.log(`\n${renderLimits(pass, LIMITS, options.rows, SUBJECT)}`);
   if (options.markdown) console.log(`\n${renderMarkdown(pass, options.rows, names, REFERENCE)}`);
+}
+
+async function churn(minutes: number, jsonFile: string | undefined): Promise<void> {
+  const samples = await runChurn(minutes);
+  const growth = growthMib(samples);
+  if (growth === undefined) console.log("\ntoo short to tell whether it grows");
+  else console.log(`\nlast third against the one before: ${growth.toFixed(1)} MiB`);
+  if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(samples, undefined, 2)}\n`);
 }
 
 async function run(options: BenchOptions): Promise<void> {
@@ -54,6 +63,7 @@ async function run(options: BenchOptions): Promise<void> {
 try {
   const options = readOptions(process.argv.slice(2));
   if (options === "help") console.log(USAGE);
+  else if (options.churnMinutes !== undefined) await churn(options.churnMinutes, options.jsonFile);
   else await run(options);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly settleMs: number;
   readonly jsonFile: string | undefined;
   readonly markdown: boolean;
+  /** Minutes of the churn run, made instead of the rows; undefined for the rows. */
+  readonly churnMinutes: number | undefined;
 }
 
 export const USAGE = `npm run bench -- [options]
@@ -28,7 +30,8 @@ export const USAGE = `npm run bench -- [options]
   --window MS      length of one measurement (1500; quick 600)
   --settle MS      rest before memory is read (60000; quick 3000)
   --json FILE      all samples and conclusions
-  --markdown       the short table for a README as well`;
+  --markdown       the short table for a README as well
+  --churn MINUTES  instead of all that: connections and backends come and go, resident memory over time`;
 
 /** Reads the command line. Throws an Error with a readable message on anything unknown. */
 export function readOptions(args: readonly string[]): BenchOptions | "help" {
@@ -45,6 +48,7 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
       settle: { type: "string" },
       json: { type: "string" },
       markdown: { type: "boolean", default: false },
+      churn: { type: "string" },
     },
   });
   if (values.help) return "help";
@@ -59,6 +63,7 @@ export function readOptions(args: readonly string[]): BenchOptions | "help" {
     settleMs: count("settle", values.settle, values.quick ? 3_000 : 60_000),
     jsonFile: values.json,
     markdown: values.markdown,
+    churnMinutes: values.churn === undefined ? undefined : count("churn", values.churn, 10),
   };
 }
 

@@ -6,6 +6,8 @@ export interface PeerSetting {
   /** Own empty directory, for configuration, logs and output. */
   readonly directory: string;
   readonly httpBackends: readonly number[];
+  /** A file that lists the HTTP backends and changes, instead. */
+  readonly endpointsFile: string | undefined;
   readonly echoBackends: readonly number[];
   /** Access logs: undefined for none; the file they must reach, and a datagram port that leads to a file as well. */
   readonly accessLog: { readonly file: string; readonly datagramPort: number } | undefined;

@@ -33,7 +33,10 @@ export const pilotfish: Peer = {
         ADMIN_PORT: adminPort,
         GRPC_PORT: grpcPort,
         ACCESS: log === undefined ? "{ format: off }" : `{ format: haproxy, to: "file:${log}" }`,
-        HTTP_BACKENDS: endpoints(setting.httpBackends),
+        HTTP_DISCOVERY:
+          setting.endpointsFile === undefined
+            ? `{ type: static, endpoints: [${endpoints(setting.httpBackends)}] }`
+            : `{ type: file, path: "${setting.endpointsFile}" }`,
         TCP_BACKENDS: endpoints(setting.echoBackends),
       },
       file,
