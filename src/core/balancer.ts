@@ -1,4 +1,5 @@
 import type { Backend } from "./backend.js";
+import type { Outcome } from "./outcome.js";
 
 /**
  * Picks among the backends that take new work. A balancer is told of every change that concerns it, so a
@@ -17,11 +18,18 @@ export interface Balancer {
   reweigh(backend: Backend): void;
   /**
    * The backend for the next lease. Those in `avoid` are taken only when nothing else is left; undefined when
-   * every backend is at its limit, or there is none.
+   * every backend is at its limit, or there is none. `hash`, 32 bits, is that of the request's key, for those that go
+   * by one.
    */
-  pick(avoid: readonly Backend[]): Backend | undefined;
+  pick(avoid: readonly Backend[], hash?: number): Backend | undefined;
   /** A lease was taken on a filed backend; its row counts it already. */
   taken(backend: Backend): void;
   /** A lease was given back on a filed backend; its row counts it already. */
   released(backend: Backend): void;
+  /**
+   * How a lease on a filed backend went, told before its release, to those that go by latency.
+   *
+   * @param latencyMs from sending to the begin of the answer; below 0 when there was none
+   */
+  observe?(backend: Backend, latencyMs: number, outcome: Outcome, nowMs: number): void;
 }

@@ -30,6 +30,7 @@ import { COUNTER, type CounterName, type Row, Scoreboard } from "./scoreboard.js
 import { rampedLimit, SlowStart, type SlowStartOptions } from "./slow-start.js";
 import { type TierOptions, Tiers } from "./tiers.js";
 import { reducedWeight, scaledWeight, type WeightChange, weightInSixteenths, weightScale } from "./weight.js";
+import { boundBackend, type Wish } from "./wish.js";
 
 /** What a pool is made of, and its limits. */
 export interface PoolOptions {
@@ -190,9 +191,9 @@ export class Pool implements LeaseOwner {
     return this.#overrides.layers(key);
   }
 
-  /** What the balancer would pick now, without taking it. */
-  peek(avoid: readonly Backend[] = NOBODY): Backend | undefined {
-    return this.tiers.pick(avoid);
+  /** What the balancer would pick now for whoever is bound to nobody, without taking it. */
+  peek(avoid: readonly Backend[] = NOBODY, hash?: number): Backend | undefined {
+    return this.tiers.pick(avoid, hash);
   }
 
   /** Tells of everything that happens from now on. Answers how to stop. */
@@ -252,18 +253,22 @@ export class Pool implements LeaseOwner {
    * those who wait.
    */
   acquire(avoid: readonly Backend[], nowMs: number): Lease | undefined {
-    if (this.queue.length > 0) {
-      this.#grant(nowMs);
-      if (this.queue.length > 0) return undefined;
-    }
+    if (!this.#haveWaitersTheirDue(nowMs)) return undefined;
     const backend = this.tiers.pick(avoid);
-    if (backend === undefined) return undefined;
-    return this.#take(backend, nowMs);
+    return backend === undefined ? undefined : this.#take(backend, nowMs);
   }
 
-  /** Why `acquire` gave nothing: everyone at its limit is worth waiting for, nobody usable is not. */
-  refusal(): Refusal {
-    return this.tiers.state.usable === 0 ? "no-usable-backend" : "all-full";
+  /** Request path. As `acquire`, for whoever is bound to a backend or has a key that decides. */
+  acquireFor(wish: Wish, nowMs: number): Lease | undefined {
+    if (!this.#haveWaitersTheirDue(nowMs)) return undefined;
+    const backend = this.#choose(wish);
+    return backend === undefined ? undefined : this.#take(backend, nowMs);
+  }
+
+  /** Why nothing was given: everyone at its limit is worth waiting for, nobody usable is not. */
+  refusal(wish?: Wish): Refusal {
+    const isBound = wish !== undefined && boundBackend(wish) !== undefined;
+    return this.tiers.state.usable === 0 && !isBound ? "no-usable-backend" : "all-full";
   }
 
   /** Waits for a slot. Undefined when the queue is full; both are counted. */
@@ -287,6 +292,7 @@ export class Pool implements LeaseOwner {
     if (status >= 100 && status < 600) {
       backend.row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
     }
+    this.tiers.observe(backend, lease.latencyMs, outcome, nowMs);
     this.tiers.released(backend);
     if (!backend.isGone) this.#judge(lease, outcome, status, nowMs);
     if (backend.isGone && backend.inFlight === 0) this.#remove(backend, nowMs);
@@ -649,6 +655,21 @@ export class Pool implements LeaseOwner {
     return new Detection(host, WRITER, () => this.options.random());
   }
 
+  /** Once they were served, whoever waits still can use nothing of what is free. */
+  #haveWaitersTheirDue(nowMs: number): boolean {
+    if (this.queue.length === 0) return true;
+    if (this.#isGranting) return false;
+    this.#grant(nowMs);
+    return this.queue.length === 0 || this.queue.boundCount > 0;
+  }
+
+  /** The backend the wish is bound to, which may be drained or of weight 0, or else the balancer's pick. */
+  #choose(wish: Wish): Backend | undefined {
+    const bound = boundBackend(wish);
+    if (bound === undefined) return this.tiers.pick(wish.avoid, wish.hash);
+    return bound.row.isFull ? undefined : bound;
+  }
+
   #take(backend: Backend, nowMs: number): Lease {
     backend.row.take(WRITER);
     backend.used(nowMs);
@@ -668,16 +689,27 @@ export class Pool implements LeaseOwner {
     if (this.queue.length > 0) this.#grant(nowMs);
   }
 
-  /** Hands free slots to those who wait, longest wait first. */
+  /**
+   * Hands free slots to those who wait, longest wait first. Who is bound to a backend at its limit waits for that one and
+   * holds up nobody behind.
+   */
   #grant(nowMs: number): void {
     if (this.#isGranting) return;
     this.#isGranting = true;
     try {
-      for (let waiter = this.queue.head(); waiter !== undefined; waiter = this.queue.head()) {
-        const backend = this.tiers.pick(waiter.avoid);
-        if (backend === undefined) return;
-        this.queue.shift();
-        this.#hand(waiter, this.#take(backend, nowMs), nowMs);
+      let place = this.queue.first;
+      while (place !== undefined) {
+        const { waiter } = place;
+        const backend = this.#choose(waiter);
+        if (backend !== undefined) {
+          this.queue.leave(place);
+          this.#hand(waiter, this.#take(backend, nowMs), nowMs);
+          place = this.queue.first;
+        } else if (this.queue.boundCount === 0) {
+          return;
+        } else {
+          place = place.next;
+        }
       }
     } finally {
       this.#isGranting = false;

@@ -1,10 +1,8 @@
-import type { Backend } from "./backend.js";
 import type { Lease } from "./lease.js";
+import type { Wish } from "./wish.js";
 
 /** Someone who waits for a slot. */
-export interface Waiter {
-  /** Backends it would rather not get. */
-  readonly avoid: readonly Backend[];
+export interface Waiter extends Wish {
   /** Called once, with the slot, unless the wait was cancelled before. */
   granted(lease: Lease): void;
 }
@@ -16,8 +14,10 @@ export interface Ticket {
 }
 
 /** A link of the queue's chain; it knows its neighbours, so that anyone may leave in O(1). */
-class Place implements Ticket {
+export class Place implements Ticket {
   readonly waiter: Waiter;
+  /** Whether the waiter was bound to a backend when it came. */
+  readonly isBound: boolean;
   readonly #queue: WaitQueue;
   previous: Place | undefined;
   next: Place | undefined;
@@ -26,6 +26,7 @@ class Place implements Ticket {
   constructor(queue: WaitQueue, waiter: Waiter, previous: Place | undefined) {
     this.#queue = queue;
     this.waiter = waiter;
+    this.isBound = waiter.bound !== undefined;
     this.previous = previous;
   }
 
@@ -43,6 +44,7 @@ export class WaitQueue {
   #first: Place | undefined;
   #last: Place | undefined;
   #length = 0;
+  #boundCount = 0;
   #longest = 0;
 
   /** `limit` is the most that may wait at once. */
@@ -57,6 +59,16 @@ export class WaitQueue {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** How many of them are bound to a backend, and so may wait while others need not. */
+  get boundCount(): number {
+    return this.#boundCount;
+  }
+
+  /** The place of who has waited longest. */
+  get first(): Place | undefined {
+    return this.#first;
   }
 
   /** The longest it has been since the maxima were last cleared. */
@@ -80,6 +92,7 @@ export class WaitQueue {
     else this.#last.next = place;
     this.#last = place;
     this.#length++;
+    if (place.isBound) this.#boundCount++;
     if (this.#length > this.#longest) this.#longest = this.#length;
     return place;
   }
@@ -96,18 +109,6 @@ export class WaitQueue {
     place.previous = undefined;
     place.next = undefined;
     this.#length--;
-  }
-
-  /** Who has waited longest. */
-  head(): Waiter | undefined {
-    return this.#first?.waiter;
-  }
-
-  /** Takes out who has waited longest. */
-  shift(): Waiter | undefined {
-    const place = this.#first;
-    if (place === undefined) return undefined;
-    this.leave(place);
-    return place.waiter;
+    if (place.isBound) this.#boundCount--;
   }
 }

@@ -1,5 +1,6 @@
 import type { Backend } from "./backend.js";
 import type { Balancer } from "./balancer.js";
+import type { Outcome } from "./outcome.js";
 
 /** What tiers go by. Read at every change, so that a new configuration needs no new tiers. */
 export interface TierOptions {
@@ -214,14 +215,14 @@ export class Tiers {
    * The backend for the next lease. Where all of the tier in use is to be avoided, the next tier that has
    * another one: a connection that failed goes to a backup before it goes to the same backend again.
    */
-  pick(avoid: readonly Backend[]): Backend | undefined {
-    if (this.#panic !== undefined) return this.#panic.balancer.pick(avoid);
+  pick(avoid: readonly Backend[], hash?: number): Backend | undefined {
+    if (this.#panic !== undefined) return this.#panic.balancer.pick(avoid, hash);
     const tier = this.#inUse;
     if (tier === undefined) return undefined;
-    const picked = tier.balancer.pick(avoid);
+    const picked = tier.balancer.pick(avoid, hash);
     if (avoid.length === 0 || this.#tiers.length === 1) return picked;
     if (picked === undefined ? !isAvoidedWhole(tier, avoid) : !avoid.includes(picked)) return picked;
-    return this.#pickBehind(tier, avoid) ?? picked;
+    return this.#pickBehind(tier, avoid, hash) ?? picked;
   }
 
   /** A lease was taken; the row counts it already. */
@@ -236,15 +237,21 @@ export class Tiers {
     if (this.#panic?.members.has(backend)) this.#panic.balancer.released(backend);
   }
 
+  /** How a lease went, told before its release. */
+  observe(backend: Backend, latencyMs: number, outcome: Outcome, nowMs: number): void {
+    if (backend.isFiled) this.#balancerOf(backend)?.observe?.(backend, latencyMs, outcome, nowMs);
+    if (this.#panic?.members.has(backend)) this.#panic.balancer.observe?.(backend, latencyMs, outcome, nowMs);
+  }
+
   #balancerOf(backend: Backend): Balancer | undefined {
     // Nearly every pool has one tier, and then nothing has to be looked up.
     const tier = this.#tiers.length === 1 ? this.#tiers[0] : this.#tierOf.get(backend);
     return tier?.balancer;
   }
 
-  #pickBehind(tier: Tier, avoid: readonly Backend[]): Backend | undefined {
+  #pickBehind(tier: Tier, avoid: readonly Backend[], hash: number | undefined): Backend | undefined {
     for (let at = this.#tiers.indexOf(tier) + 1; at < this.#tiers.length; at++) {
-      const backup = this.#tiers[at]?.balancer.pick(avoid);
+      const backup = this.#tiers[at]?.balancer.pick(avoid, hash);
       if (backup !== undefined && !avoid.includes(backup)) return backup;
     }
     return undefined;

@@ -37,6 +37,10 @@ const SAME_BACKEND_PAUSE_MS = 1_000;
 export class BackendSearch implements Waiter {
   /** Backends whose connection failed, the last one at the end. */
   readonly avoid: Backend[] = [];
+  /** Hash of the request's key; undefined where it has none. */
+  hash: number | undefined;
+  /** The backend the session is bound to; undefined where it is bound to none. */
+  bound: Backend | undefined;
   readonly #service: SearchedService;
   readonly #retriesMax: number;
   readonly #record: AccessRecord;
@@ -79,11 +83,11 @@ export class BackendSearch implements Waiter {
   /** Tells the owner at once, or from the queue later. */
   begin(nowMs: number): void {
     const { pool } = this.#service;
-    const lease = pool.acquire(this.avoid, nowMs);
+    const lease = pool.acquireFor(this, nowMs);
     if (lease !== undefined) {
       this.#record.queueMs = Math.max(this.#record.queueMs, 0);
       this.#found(lease);
-    } else if (pool.refusal() === "no-usable-backend") {
+    } else if (pool.refusal(this) === "no-usable-backend") {
       pool.count("refusedNoBackend");
       this.#owner.onSearchFailed(new ProxyError("no-usable-backend", "connect"));
     } else {
@@ -109,7 +113,7 @@ export class BackendSearch implements Waiter {
   /** Whether `tryAgain` would find a backend that has not failed before. */
   hasOther(lease: Lease): boolean {
     if (!this.#service.retries.redispatch) return false;
-    const next = this.#service.pool.peek([...this.avoid, lease.backend]);
+    const next = this.#service.pool.peek([...this.avoid, lease.backend], this.hash);
     return next !== undefined && next !== lease.backend && !this.avoid.includes(next);
   }
 
@@ -164,7 +168,7 @@ export class BackendSearch implements Waiter {
     const known = this.avoid.indexOf(lease.backend);
     if (known >= 0) this.avoid.splice(known, 1);
     this.avoid.push(lease.backend);
-    const next = this.#service.pool.peek(this.avoid);
+    const next = this.#service.pool.peek(this.avoid, this.hash);
     const isOtherLeft = next === undefined || !this.avoid.includes(next);
     // Charged to the backend that failed, as HAProxy does, and before the release, which may remove its row.
     lease.backend.row.add(isOtherLeft ? COUNTER.redispatches : COUNTER.retries, lease.writer, 1);

@@ -1,0 +1,34 @@
+import type { Backend } from "./backend.js";
+
+/** What a request asks of the choice of its backend. Read at each choice, so it may change while it waits. */
+export interface Wish {
+  /** Backends it would rather not get. */
+  readonly avoid: readonly Backend[];
+  /** Hash of its key, 32 bits, for balancers that go by one; undefined where it has none. */
+  readonly hash?: number | undefined;
+  /** The backend its session is bound to; undefined where it is bound to none. */
+  readonly bound?: Backend | undefined;
+}
+
+/**
+ * Request path. The backend that a wish must be given: the one it is bound to, unless that failed it already or takes
+ * no bound work.
+ */
+export function boundBackend(wish: Wish): Backend | undefined {
+  const { bound } = wish;
+  if (bound === undefined || !takesBoundWork(bound)) return undefined;
+  return wish.avoid.includes(bound) ? undefined : bound;
+}
+
+/**
+ * Whether sessions bound to a backend still go there, as HAProxy has it: also while it is drained or its weight is 0;
+ * not in maintenance, while it is down or ejected, nor when discovery refuses it or lists it no more.
+ */
+export function takesBoundWork({ facts }: Backend): boolean {
+  return (
+    facts.discovery.state === "admitted" &&
+    facts.check.state !== "down" &&
+    facts.admin.state !== "maint" &&
+    facts.detection.state === "active"
+  );
+}
