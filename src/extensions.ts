@@ -1,10 +1,5 @@
-import type {
-  BalanceConfig,
-  ConsulConfig,
-  DiscoveryConfig,
-  HealthCheckConfig,
-  ListenerConfig,
-} from "./config/model.js";
+import type { BalanceConfig } from "./config/balance-model.js";
+import type { ConsulConfig, DiscoveryConfig, HealthCheckConfig, ListenerConfig } from "./config/model.js";
 import type { Probe } from "./control/probe.js";
 import { HttpProbe } from "./control/probes/http.js";
 import { TcpProbe } from "./control/probes/tcp.js";
@@ -15,7 +10,11 @@ import { createDnsSdSource } from "./control/sources/dns-sd/source.js";
 import { createFileSource } from "./control/sources/file/file.js";
 import { createStaticSource } from "./control/sources/static/static.js";
 import type { Balancer } from "./core/balancer.js";
+import { ConsistentHash } from "./core/balancers/consistent-hash.js";
+import { Ewma } from "./core/balancers/ewma.js";
+import { First } from "./core/balancers/first.js";
 import { Leastconn } from "./core/balancers/leastconn.js";
+import { Maglev } from "./core/balancers/maglev.js";
 import { RandomDraws } from "./core/balancers/random.js";
 import { RoundRobin } from "./core/balancers/roundrobin.js";
 import type { Clock } from "./platform/clock.js";
@@ -45,6 +44,10 @@ const BALANCERS: Makers<BalanceConfig, "algorithm", [Random], Balancer> = {
   leastconn: (config) => new Leastconn(config),
   roundrobin: () => new RoundRobin(),
   random: (config, random) => new RandomDraws(config, random),
+  first: () => new First(),
+  "consistent-hash": (config, random) => new ConsistentHash(config, random),
+  maglev: (config, random) => new Maglev(config, random),
+  ewma: (config, random) => new Ewma(config, random),
 };
 
 const SOURCES: Makers<DiscoveryConfig, "type", [ConsulConfig, SourceDeps], Source> = {

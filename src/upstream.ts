@@ -13,6 +13,7 @@ import { Pool, type PoolOptions } from "./core/pool.js";
 import { RetryBudget } from "./core/retry-budget.js";
 import { createBalancer, createProbe, createSource } from "./extensions.js";
 import type { Log } from "./platform/log.js";
+import { Affinity } from "./proxy/affinity.js";
 import { UpstreamConnections, type UpstreamConnectionsOptions } from "./proxy/http1/upstream-connections.js";
 import { OpenWork } from "./proxy/open-work.js";
 import type { UpstreamRules, UpstreamService } from "./proxy/upstream-service.js";
@@ -122,8 +123,8 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
   };
 }
 
-function rulesOf({ timeouts, retries, reuse }: PoolConfig): UpstreamRules {
-  return { timeouts, retries, reuse };
+function rulesOf({ timeouts, retries, reuse, balance }: PoolConfig): UpstreamRules {
+  return { timeouts, retries, reuse, affinity: "on" in balance ? new Affinity(balance) : undefined };
 }
 
 function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamConnectionsOptions {

@@ -8,7 +8,7 @@ import type { Terminal } from "./terminal.js";
 
 const HELP = `
 Every problem is told at once, on standard error:
-  pilotfish.yaml:12:14 pools[0].balance: found "leastcon", expected leastconn, roundrobin or random; did you mean leastconn?
+  pilotfish.yaml:12:14 pools[0].balance: found "leastcon", expected leastconn, roundrobin, random, first, consistent-hash, maglev or ewma; did you mean leastconn?
 
 Nothing is started or contacted. \${NAME} and CONSUL_... take from the environment as in run.
 

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { compileBalance } from "./compile-balance.js";
 import { compileOutlierDetection, compileSlowStart } from "./compile-detection.js";
 import { compileDiscovery, compileFlapDamping, compileSuspicion } from "./compile-discovery.js";
 import type {
@@ -186,7 +187,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     suspicion: compileSuspicion(pool.suspicion),
     flapDamping: compileFlapDamping(pool.flapDamping),
     savedList: pool.savedList && { maxAgeMs: pool.savedList.maxAge },
-    balance: pool.balance,
+    balance: compileBalance(pool.balance),
     timeouts: {
       connectMs: pool.timeouts.connect,
       serverMs: pool.timeouts.server,

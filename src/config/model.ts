@@ -1,3 +1,4 @@
+import type { BalanceConfig } from "./balance-model.js";
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
 import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.js";
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
@@ -289,12 +290,6 @@ export interface FileDiscoveryConfig {
   readonly path: string;
   readonly resolve: "all" | "one";
 }
-
-/** Which balancer, and its options. */
-export type BalanceConfig =
-  | { readonly algorithm: "leastconn"; readonly idle: "weighted" | "haproxy" }
-  | { readonly algorithm: "roundrobin" }
-  | { readonly algorithm: "random"; readonly draws: number };
 
 /** 0 means no limit, except for `connectMs` and `queueMs`, which are at least 1. */
 export interface PoolTimeouts {

@@ -26,8 +26,6 @@ const UNAVAILABLE: readonly Unavailable[] = [
   },
   { path: "listeners.*.bind.*.tls" },
   { path: "listeners.*.bind.*.proxyProtocol" },
-  { path: "pools.*.balance", isUnavailable: oneOf("first", "consistent-hash", "maglev", "ewma") },
-  { path: "pools.*.balance.algorithm", isUnavailable: oneOf("first", "consistent-hash", "maglev", "ewma") },
   { path: "pools.*.healthCheck.type", isUnavailable: oneOf("grpc", "tls", "agent") },
   { path: "pools.*.affinity" },
   { path: "pools.*.fallback" },

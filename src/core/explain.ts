@@ -257,6 +257,13 @@ function pickedWords(algorithm: string, picked: Backend): string {
       return "its turn";
     case "random":
       return "the less loaded of this draw; the next draw may differ";
+    case "first":
+      return "the first with a slot left";
+    case "consistent-hash":
+    case "maglev":
+      return "the place of a key at random, since no key was given";
+    case "ewma":
+      return "the less of latency times load in this draw; the next draw may differ";
     default:
       return "chosen by the algorithm";
   }

@@ -7,6 +7,7 @@ import { BackendSearch, type FailedTry, type SearchOwner } from "./backend-searc
 import type { Connection } from "./connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./dial.js";
 import { connectError, outcomeOf, ProxyError, retryKindOf } from "./errors.js";
+import { countExchange } from "./exchange-counts.js";
 import { grpcJudgement } from "./grpc-status.js";
 import { forwardedLines } from "./headers.js";
 import type { Http1Upstream } from "./http1/upstream.js";
@@ -91,6 +92,7 @@ export class Exchange
       const leftMs = Math.max(this.#startedMs + requestTotalMs - nowMs, 0);
       this.#totalTimer = this.#context.clock.after(leftMs, () => this.#totalTimePassed());
     }
+    this.#destination.service.affinity?.begin(this.#search, this.#head, this.#downstream.client);
     this.#search.begin(nowMs);
   }
 
@@ -381,18 +383,8 @@ export class Exchange
     if (lease === undefined) return;
     this.#lease = undefined;
     this.#destination.service.work.remove(lease.backend, this);
-    const { row } = lease.backend;
     const record = this.#record;
-    // A tunnel counted its own already.
-    row.add(COUNTER.bytesIn, lease.writer, record.bytesIn - (this.#tunnel?.bytesIn ?? 0));
-    row.add(COUNTER.bytesOut, lease.writer, record.bytesOut - (this.#tunnel?.bytesOut ?? 0));
-    if (record.responseMs >= 0) {
-      row.add(COUNTER.timed, lease.writer, 1);
-      row.add(COUNTER.queueMs, lease.writer, Math.max(record.queueMs, 0));
-      row.add(COUNTER.connectMs, lease.writer, Math.max(record.connectMs, 0));
-      row.add(COUNTER.responseMs, lease.writer, record.responseMs);
-      row.add(COUNTER.totalMs, lease.writer, record.totalMs);
-    }
+    countExchange(record, lease, this.#tunnel);
     lease.judgedStatus = this.#judgedStatus;
     lease.latencyMs = record.responseMs;
     lease.release(outcome, this.#status, nowMs);

@@ -1,6 +1,7 @@
 import type { PoolTimeouts, RetryConfig, ReuseConfig } from "../config/model.js";
 import type { Pool } from "../core/pool.js";
 import type { RetryBudget } from "../core/retry-budget.js";
+import type { Affinity } from "./affinity.js";
 import type { UpstreamConnections } from "./http1/upstream-connections.js";
 import type { OpenWork } from "./open-work.js";
 
@@ -9,6 +10,8 @@ export interface UpstreamRules {
   timeouts: PoolTimeouts;
   retries: RetryConfig;
   reuse: ReuseConfig;
+  /** Undefined where any request may go anywhere. */
+  affinity: Affinity | undefined;
 }
 
 /** A pool as the data plane uses it: whom to ask, how long to wait, what is open. */

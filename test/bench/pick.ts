@@ -41,6 +41,12 @@ const { RoundRobin } =
   await load<typeof import("../../src/core/balancers/roundrobin.js")>("balancers/roundrobin");
 const { RandomDraws } = await load<typeof import("../../src/core/balancers/random.js")>("balancers/random");
 
+const { First } = await load<typeof import("../../src/core/balancers/first.js")>("balancers/first");
+const { ConsistentHash } =
+  await load<typeof import("../../src/core/balancers/consistent-hash.js")>("balancers/consistent-hash");
+const { Maglev } = await load<typeof import("../../src/core/balancers/maglev.js")>("balancers/maglev");
+const { Ewma } = await load<typeof import("../../src/core/balancers/ewma.js")>("balancers/ewma");
+
 const NOBODY: readonly BackendType[] = [];
 
 const BALANCERS: Readonly<Record<string, () => Balancer>> = {
@@ -48,6 +54,11 @@ const BALANCERS: Readonly<Record<string, () => Balancer>> = {
   "leastconn, idle haproxy": () => new Leastconn({ idle: "haproxy" }),
   roundrobin: () => new RoundRobin(),
   "random, 2 draws": () => new RandomDraws({ draws: 2 }, seededRandom(2)),
+  first: () => new First(),
+  "consistent-hash, keys at random": () =>
+    new ConsistentHash({ virtualNodes: 128, loadFactor: 1.25 }, seededRandom(2)),
+  "maglev, keys at random": () => new Maglev({ tableSize: 65_537, loadFactor: 1.25 }, seededRandom(2)),
+  ewma: () => new Ewma({ decayMs: 10_000, defaultRttMs: 30 }, seededRandom(2)),
 };
 
 function endpointAt(index: number): Endpoint {

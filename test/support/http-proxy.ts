@@ -13,6 +13,7 @@ import { RetryBudget } from "../../src/core/retry-budget.js";
 import { type Clock, systemClock } from "../../src/platform/clock.js";
 import type { Log } from "../../src/platform/log.js";
 import { AccessRecord, type AccessSink } from "../../src/proxy/access-record.js";
+import type { Affinity } from "../../src/proxy/affinity.js";
 import { ConnectionBudget } from "../../src/proxy/connection-limits.js";
 import type { ConnectionMode } from "../../src/proxy/connection-mode.js";
 import { TrustedNetworks } from "../../src/proxy/headers.js";
@@ -36,6 +37,7 @@ export interface HttpProxyOptions {
   readonly timeouts?: Partial<PoolTimeouts>;
   readonly retries?: Partial<RetryConfig>;
   readonly reuse?: Partial<ReuseConfig>;
+  readonly affinity?: Affinity;
   readonly routes?: readonly RouteConfig[];
   /** Without it, what no route matches gets 404. Default `web`. */
   readonly pool?: string | undefined;
@@ -108,6 +110,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     },
     retries: retryConfig(options.retries),
     retryBudget: new RetryBudget(),
+    affinity: options.affinity,
     reuse: { mode: "safe", safeForMs: 1_000, ...options.reuse },
     work: new OpenWork(),
     connections,

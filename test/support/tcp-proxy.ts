@@ -13,6 +13,7 @@ import { type Clock, systemClock } from "../../src/platform/clock.js";
 import type { Log } from "../../src/platform/log.js";
 import { formatJson } from "../../src/proxy/access-log-json.js";
 import type { AccessSink } from "../../src/proxy/access-record.js";
+import type { Affinity } from "../../src/proxy/affinity.js";
 import { ConnectionBudget } from "../../src/proxy/connection-limits.js";
 import type { ConnectionMode } from "../../src/proxy/connection-mode.js";
 import { Listener, type ListenerOptions } from "../../src/proxy/listener.js";
@@ -71,6 +72,7 @@ export interface TcpProxyOptions {
   readonly limits?: Partial<ListenerConfig["limits"]>;
   readonly timeouts?: Partial<PoolTimeouts>;
   readonly retries?: Partial<RetryConfig>;
+  readonly affinity?: Affinity;
   readonly maxInFlightPerBackend?: number;
   readonly maxQueue?: number;
   readonly connectionMode?: ConnectionMode;
@@ -120,7 +122,7 @@ export class TcpProxy {
         for (const resolve of this.#waiting.splice(0)) resolve();
       },
     };
-    const upstream = { pool: this.pool, timeouts, retries, work: this.work };
+    const upstream = { pool: this.pool, timeouts, retries, work: this.work, affinity: options.affinity };
     const listenerOptions: ListenerOptions = {
       config: listenerConfig(options),
       protocol: tcpProtocol({ listener: "front", upstream, clock, accessLog }),

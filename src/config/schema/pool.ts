@@ -16,7 +16,7 @@ const shared = {
     ),
   balance: balanceSchema
     .prefault("leastconn")
-    .describe("leastconn, roundrobin or random, or { algorithm, ... } with its options."),
+    .describe("The name of an algorithm, or { algorithm, ... } with its options."),
   savedList: savedListSchema
     .prefault("on")
     .describe("With stateDir, the last good list is kept for a start without discovery, or off."),

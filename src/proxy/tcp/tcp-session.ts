@@ -16,7 +16,7 @@ import type { UpstreamService } from "../upstream-service.js";
 export interface TcpOptions {
   /** Name of the listener, for the access line. */
   readonly listener: string;
-  readonly upstream: Pick<UpstreamService, "pool" | "timeouts" | "retries" | "work">;
+  readonly upstream: Pick<UpstreamService, "pool" | "timeouts" | "retries" | "work" | "affinity">;
   readonly clock: Clock;
   readonly accessLog: AccessSink;
 }
@@ -61,6 +61,7 @@ class TcpSession
     this.#record.pool = upstream.pool.name;
     client.handler = this;
     this.#search = new BackendSearch(upstream, upstream.retries.max, this.#record, this, clock);
+    upstream.affinity?.beginTunnel(this.#search, client.remoteAddress);
     this.#search.begin(this.#startedMs);
   }
 

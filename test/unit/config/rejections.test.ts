@@ -39,6 +39,17 @@ const BASE = {
     { name: "file", discovery: { type: "file", path: "e.yaml" } },
     { name: "names", discovery: { type: "dns", name: "web.test", record: "a", port: 80 } },
     { name: "link", discovery: { type: "dns-sd", service: "_http._tcp.local" } },
+    {
+      name: "ring",
+      discovery: { type: "file", path: "e.yaml" },
+      balance: { algorithm: "consistent-hash", on: "header", name: "x-user" },
+    },
+    {
+      name: "table",
+      discovery: { type: "file", path: "e.yaml" },
+      balance: { algorithm: "maglev", on: "cookie", name: "sid" },
+    },
+    { name: "peak", discovery: { type: "file", path: "e.yaml" }, balance: { algorithm: "ewma" } },
   ],
 };
 
@@ -48,6 +59,9 @@ const R = [...L, "routes", 0] as const;
 const P = ["pools", 0] as const;
 const N = ["pools", 3, "discovery"] as const;
 const G = ["admin", "grpc"] as const;
+const H = ["pools", 5, "balance"] as const;
+const M = ["pools", 6, "balance"] as const;
+const E = ["pools", 7, "balance"] as const;
 const C = ["consul"] as const;
 const S = ["service"] as const;
 const K = [...S, "check"] as const;
@@ -163,7 +177,11 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...L, "limits", "maxHeadBytes"], "2MiB", "a size from 1KiB to 1MiB"],
   [[...L, "limits", "maxHeadBytes"], 1023, "a size from 1KiB to 1MiB"],
   [[...L, "limits", "maxHeaders"], 1.5, "from 1 to 10000"],
-  [[...L, "pool"], "wbe", "expected the name of a pool (web, fixed, file, names, link); did you mean web?"],
+  [
+    [...L, "pool"],
+    "wbe",
+    "expected the name of a pool (web, fixed, file, names, link, ring, table, peak); did you mean web?",
+  ],
   [[...L, "pool"], 1, 'in quotes: "1"'],
   [[...L, "routes"], {}, "found a map, expected a list"],
   [[...R, "match", "host"], "api:80", "a host without a port: api"],
@@ -266,10 +284,31 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [["pools", 4, "discovery", "interfaces"], Array(65).fill("lo"), "expected at most 64 interfaces"],
   [["pools", 4, "discovery", "interfaces", 0], "a b", "the name or an IPv4 address of an interface"],
   [["pools", 4, "discovery", "resolve"], "some", "expected all or one"],
-  [[...P, "balance"], "leastcon", "expected leastconn, roundrobin or random; did you mean leastconn?"],
-  [[...P, "balance", "algorithm"], "fastest", "expected leastconn, roundrobin or random"],
+  [
+    [...P, "balance"],
+    "leastcon",
+    "expected leastconn, roundrobin, random, first, consistent-hash, maglev or ewma; did you mean leastconn?",
+  ],
+  [
+    [...P, "balance", "algorithm"],
+    "fastest",
+    "expected leastconn, roundrobin, random, first, consistent-hash, maglev or ewma",
+  ],
   [[...P, "balance", "idle"], "x", "expected weighted or haproxy"],
   [["pools", 1, "balance", "draws"], 17, "from 1 to 16"],
+  [[...H, "on"], "moon", "source, header, cookie, path or query"],
+  [[...H, "name"], "a b", "a name of letters, digits and -_."],
+  [[...H, "name"], undefined, "a name with on: header, cookie or query, and none otherwise"],
+  [[...H, "loadFactor"], 1, "0, or more than 1"],
+  [[...H, "loadFactor"], 101, "a number from 0 to 100"],
+  [[...H, "virtualNodes"], 0, "from 1 to 1024"],
+  [[...M, "on"], "sources", "source, header, cookie, path or query"],
+  [[...M, "name"], "sid;", "a name of letters"],
+  [[...M, "loadFactor"], 0.5, "0, or more than 1"],
+  [[...M, "tableSize"], 65_536, "a prime number"],
+  [[...M, "tableSize"], 250, "from 251 to 5000011"],
+  [[...E, "decay"], "0s", "at least 1ms"],
+  [[...E, "defaultRtt"], 30, "such as 30s or 30ms"],
   [[...P, "timeouts", "connect"], "0s", "expected at least 1ms"],
   [[...P, "timeouts", "server"], "x", DURATION],
   [[...P, "timeouts", "queue"], 0, "expected at least 1ms"],
