@@ -107,7 +107,7 @@ export class App {
       log: this.#log,
       onInvariantBroken: (what) => this.#invariantBroken(what),
       overrides: this.#overrides,
-      stateDir: config.stateDir,
+      config,
       onPool: (pool) => this.#journal.follow(pool),
     });
     this.#instance = new InstanceKeeper({

@@ -1,8 +1,13 @@
 import type { BalanceConfig } from "./config/balance-model.js";
-import type { ConsulConfig, DiscoveryConfig, HealthCheckConfig, ListenerConfig } from "./config/model.js";
+import type { AgentCheckConfig, HealthCheckConfig } from "./config/health-model.js";
+import type { ConsulConfig, DiscoveryConfig, ListenerConfig } from "./config/model.js";
 import type { Probe } from "./control/probe.js";
+import { ProbeTls } from "./control/probe-tls.js";
+import { AgentProbe } from "./control/probes/agent.js";
+import { GrpcProbe } from "./control/probes/grpc.js";
 import { HttpProbe } from "./control/probes/http.js";
 import { TcpProbe } from "./control/probes/tcp.js";
+import { TlsProbe } from "./control/probes/tls.js";
 import type { Source, SourceDeps } from "./control/source.js";
 import { createConsulSource } from "./control/sources/consul/source.js";
 import { createDnsSource } from "./control/sources/dns/source.js";
@@ -60,7 +65,9 @@ const SOURCES: Makers<DiscoveryConfig, "type", [ConsulConfig, SourceDeps], Sourc
 
 const PROBES: Makers<HealthCheckConfig, "type", [Clock], Probe> = {
   tcp: (_config, clock) => new TcpProbe(clock),
-  http: (config, clock) => new HttpProbe(config, clock),
+  tls: (config, clock) => new TlsProbe(new ProbeTls(config.tls), clock),
+  http: (config, clock) => new HttpProbe(config, clock, config.tls && new ProbeTls(config.tls)),
+  grpc: (config, clock) => new GrpcProbe(config, clock, config.tls && new ProbeTls(config.tls)),
 };
 
 /** What listeners are made with, besides their own configuration. */
@@ -135,6 +142,11 @@ export function createSource(config: DiscoveryConfig, consul: ConsulConfig, deps
 /** The active check a pool's configuration names. */
 export function createProbe(config: HealthCheckConfig, clock: Clock): Probe {
   return makerOf<HealthCheckConfig, [Clock], Probe>(PROBES, config.type)(config, clock);
+}
+
+/** The agent check a pool's configuration asks for. */
+export function createAgentProbe(config: AgentCheckConfig, clock: Clock): Probe {
+  return new AgentProbe(config, clock);
 }
 
 /** What a listener does with its connections. */

@@ -123,6 +123,7 @@ export class Reloader {
     for (const each of prepared) each.commit();
     useAccessLog?.();
     const names = new Set(config.pools.map(({ name }) => name));
+    upstreams.limitChecks(config.maxChecks);
     for (const name of known) if (!names.has(name)) upstreams.remove(name);
     await accept(config, changes);
     return undefined;

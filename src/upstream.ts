@@ -1,17 +1,20 @@
 import type { ConsulConfig, PoolConfig } from "./config/model.js";
+import { AgentWatches } from "./control/agent-watch.js";
 import { DampedSource } from "./control/damped-source.js";
 import { GuardedSource } from "./control/guarded-source.js";
+import { HealthWatches } from "./control/health-watch.js";
 import type { ListStore } from "./control/list-store.js";
 import { MergedSource } from "./control/merged-source.js";
 import { PoolKeeper } from "./control/pool-keeper.js";
 import { logPoolEvents } from "./control/pool-log.js";
-import { Prober } from "./control/prober.js";
+import type { ProbeSlots } from "./control/probe-slots.js";
+import { Prober, type WatchKind } from "./control/prober.js";
 import type { SavedList } from "./control/saved-list.js";
 import type { PoolSource, SourceDeps } from "./control/source.js";
 import type { Balancer } from "./core/balancer.js";
 import { Pool, type PoolOptions } from "./core/pool.js";
 import { RetryBudget } from "./core/retry-budget.js";
-import { createBalancer, createProbe, createSource } from "./extensions.js";
+import { createAgentProbe, createBalancer, createProbe, createSource } from "./extensions.js";
 import type { Log } from "./platform/log.js";
 import { Affinity } from "./proxy/affinity.js";
 import { UpstreamConnections, type UpstreamConnectionsOptions } from "./proxy/http1/upstream-connections.js";
@@ -22,6 +25,8 @@ import type { UpstreamRules, UpstreamService } from "./proxy/upstream-service.js
 export interface UpstreamParts {
   readonly consul: ConsulConfig;
   readonly deps: SourceDeps;
+  /** Of the whole process. */
+  readonly probeSlots: ProbeSlots;
   /** Where last good lists are kept; undefined for nowhere. */
   readonly lists: ListStore | undefined;
   /** Of this pool. */
@@ -56,7 +61,10 @@ export class Upstream {
     };
     const { work } = this.service;
     pool.subscribe((event) => {
-      if (event.type === "drain-deadline") work.cut(event.backend);
+      if (event.type === "drain-deadline") work.cut(event.backend, "cut");
+      else if (event.type === "state-changed" && event.fact === "check" && event.to === "down") {
+        if (this.#config.healthCheck?.isCutWhenDown) work.cut(event.backend, "marked-down");
+      }
     });
     const source = buildSource(config, pool, parts);
     this.keeper = new PoolKeeper({ pool, source, prober: buildProber(config, pool, parts), clock });
@@ -83,7 +91,7 @@ export class Upstream {
     pool.reconfigure(poolOptions(config, balancer, parts), clock.nowMs());
     Object.assign(this.service, rulesOf(config));
     connections.reconfigure(connectionOptions(config));
-    if (!isSame(previous.healthCheck, config.healthCheck)) {
+    if (!isSame(checkConfig(previous), checkConfig(config))) {
       this.keeper.replaceProber(buildProber(config, pool, parts));
     }
     if (isSourceChanged || !isSame(sourceConfig(previous), sourceConfig(config))) {
@@ -115,6 +123,7 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
     tiers: { allBackups: config.allBackups, panicThreshold: config.panicThreshold },
     outlier: config.outlierDetection,
     slowStart: config.slowStart,
+    verdict: config.healthCheck?.verdict,
     random: parts.deps.random,
     maxInFlightPerBackend: leastLimit(limits.maxConnectionsPerBackend, limits.maxRequestsPerBackend),
     maxQueue: limits.maxQueue,
@@ -136,9 +145,19 @@ function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamCon
 }
 
 function buildProber(config: PoolConfig, pool: Pool, parts: UpstreamParts): Prober | undefined {
-  const { healthCheck } = config;
+  const { healthCheck, agentCheck } = config;
   const { clock, random } = parts.deps;
-  return healthCheck && new Prober(pool, createProbe(healthCheck, clock), healthCheck, clock, random);
+  const check = { clock, random, slots: parts.probeSlots };
+  const kinds: WatchKind[] = [];
+  if (healthCheck !== undefined)
+    kinds.push(new HealthWatches(pool, createProbe(healthCheck, clock), healthCheck, check));
+  if (agentCheck !== undefined)
+    kinds.push(new AgentWatches(pool, createAgentProbe(agentCheck, clock), agentCheck, check));
+  return kinds.length === 0 ? undefined : new Prober(pool, kinds);
+}
+
+function checkConfig({ healthCheck, agentCheck }: PoolConfig): object {
+  return { healthCheck, agentCheck };
 }
 
 function sourceConfig({ discovery, suspicion, flapDamping, savedList }: PoolConfig): object {

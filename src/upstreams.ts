@@ -1,7 +1,8 @@
-import type { ConsulConfig, PoolConfig } from "./config/model.js";
+import type { Config, ConsulConfig, PoolConfig } from "./config/model.js";
 import { learntOf, recall } from "./control/learnt-health.js";
 import { ListStore } from "./control/list-store.js";
 import type { OverrideStore } from "./control/override-store.js";
+import { ProbeSlots } from "./control/probe-slots.js";
 import type { SourceDeps } from "./control/source.js";
 import type { Backend } from "./core/backend.js";
 import type { Pool } from "./core/pool.js";
@@ -19,8 +20,8 @@ export interface UpstreamsOptions {
   readonly onInvariantBroken: (what: string) => void;
   /** Keeps what operators say; undefined where nothing is kept. */
   readonly overrides: OverrideStore | undefined;
-  /** Where last good lists are kept; undefined for nowhere. */
-  readonly stateDir: string | undefined;
+  /** Where last good lists are kept (undefined for nowhere), and how many probes may be under way at first. */
+  readonly config: Pick<Config, "stateDir" | "maxChecks">;
   /** Hears of each new pool before anything happens in it. Answers what to do when the pool is no more. */
   readonly onPool: (pool: Pool) => () => void;
 }
@@ -36,11 +37,14 @@ export class Upstreams {
   readonly #farewells = new Map<Upstream, () => void>();
   readonly #retired = new Set<Upstream>();
   readonly #lists: ListStore | undefined;
+  readonly #probeSlots: ProbeSlots;
   #isStopped = false;
 
   constructor(options: UpstreamsOptions) {
-    const { stateDir, clock } = options;
+    const { clock } = options;
+    const { stateDir, maxChecks } = options.config;
     this.#options = options;
+    this.#probeSlots = new ProbeSlots(maxChecks);
     this.#lists = stateDir === undefined ? undefined : new ListStore(stateDir, clock);
   }
 
@@ -78,6 +82,11 @@ export class Upstreams {
   /** Puts another configuration of a pool in force. */
   reconfigure(config: PoolConfig, consul: ConsulConfig, isSourceChanged: boolean): void {
     this.#byName.get(config.name)?.reconfigure(config, this.#parts(config, consul), isSourceChanged);
+  }
+
+  /** Most probes under way at once, over all pools. */
+  limitChecks(most: number): void {
+    this.#probeSlots.limitTo(most);
   }
 
   /** Takes a pool out: nobody finds it any more, and it ends with its last work. */
@@ -147,6 +156,7 @@ export class Upstreams {
     return {
       consul,
       deps,
+      probeSlots: this.#probeSlots,
       lists: this.#lists,
       log: log.child("pool", { pool: config.name }),
       onInvariantBroken,

@@ -38,6 +38,7 @@ export const DISCOVERY_STATUS: Readonly<Record<CoreStatus, DiscoveryStatus>> = {
 export const CHECK_STATE: Readonly<Record<CheckFact, CheckState>> = {
   unchecked: CheckState.CHECK_STATE_UNCHECKED,
   up: CheckState.CHECK_STATE_UP,
+  nolb: CheckState.CHECK_STATE_NOLB,
   down: CheckState.CHECK_STATE_DOWN,
 };
 

@@ -3,9 +3,9 @@ import { reasonsAgainst, type WeightLayers, weightLayers } from "../core/explain
 import type { Override as CoreOverride } from "../core/override.js";
 import type { Pool as CorePool } from "../core/pool.js";
 import type { WeightChange } from "../core/weight.js";
+import { checkFact } from "./check-messages.js";
 import {
   ADMIN_STATE,
-  CHECK_STATE,
   DETECTION_STATE,
   DISCOVERY_STATE,
   DISCOVERY_STATUS,
@@ -88,11 +88,7 @@ export class Messages {
         why: facts.discovery.why,
         status: DISCOVERY_STATUS[endpoint.status],
       },
-      check: {
-        state: CHECK_STATE[facts.check.state],
-        since: time.at(facts.check.sinceMs),
-        why: facts.check.why,
-      },
+      check: checkFact(pool, backend, this, time),
       admin: {
         state: ADMIN_STATE[facts.admin.state],
         since: time.at(facts.admin.sinceMs),
@@ -137,7 +133,7 @@ export class Messages {
       sixteenths: layers.sixteenths,
       discovered: layers.discovered,
       scaled: layers.scaled,
-      override: layers.override === undefined ? undefined : this.#weightOverride(layers.override),
+      override: layers.override === undefined ? undefined : this.weightOverride(layers.override),
       slowStart: this.#slowStart(layers.ramp),
       demotion: this.#demotion(layers.demotion),
     };
@@ -153,7 +149,7 @@ export class Messages {
     return { share: demotion.share, since: this.#time.at(demotion.sinceMs), why: demotion.why };
   }
 
-  #weightOverride(override: CoreOverride<WeightChange>): WeightOverride {
+  weightOverride(override: CoreOverride<WeightChange>): WeightOverride {
     const { value } = override;
     return {
       change:

@@ -222,16 +222,39 @@ function countedFamilies<Subject>(
   ];
 }
 
-const STATUSES = ["UP", "DOWN", "MAINT", "DRAIN", "EJECTED", "REFUSED", "SUPPRESSED", "LEAVING"] as const;
+const STATUSES = [
+  "UP",
+  "NOLB",
+  "DOWN",
+  "MAINT",
+  "DRAIN",
+  "EJECTED",
+  "REFUSED",
+  "SUPPRESSED",
+  "LEAVING",
+] as const;
+
+const CHECK_CODES = [
+  "L4OK",
+  "L4CON",
+  "L4TOUT",
+  "L6OK",
+  "L6RSP",
+  "L6TOUT",
+  "L7OK",
+  "L7STS",
+  "L7RSP",
+  "L7TOUT",
+] as const;
 
 /** The strongest of the facts, for boards that show one word. */
 function statusOf(backend: Backend): (typeof STATUSES)[number] {
   const { discovery, check, admin, detection } = backend.facts;
   if (discovery.state === "gone") return "LEAVING";
   if (admin.state === "maint") return "MAINT";
-  if (discovery.state === "refused") return "REFUSED";
+  if (discovery.state === "refused" && !backend.speaks("discovery")) return "REFUSED";
   if (discovery.state === "suppressed") return "SUPPRESSED";
-  if (check.state === "down") return "DOWN";
+  if (!backend.speaks("check")) return check.state === "nolb" ? "NOLB" : "DOWN";
   if (detection.state === "ejected") return "EJECTED";
   return admin.state === "drain" || backend.row.weight16 === 0 ? "DRAIN" : "UP";
 }
@@ -313,6 +336,27 @@ const BACKEND_FAMILIES: readonly Family<Backend>[] = [
       value: (backend) => Number(statusOf(backend) === state),
     })),
   },
+  gauge(
+    "pilotfish_backend_check_up",
+    "1 while its active checks say up, 0 while not; absent unchecked.",
+    (backend) =>
+      backend.facts.check.state === "unchecked" ? undefined : Number(backend.facts.check.state === "up"),
+  ),
+  {
+    name: "pilotfish_backend_check_status",
+    type: "gauge",
+    help: "1 for the result of the last health check, 0 for the others; absent before the first.",
+    parts: CHECK_CODES.map((code) => ({
+      labels: label("code", code),
+      value: ({ reports }) => reports.health && Number(reports.health.code === code),
+    })),
+  },
+  gauge("pilotfish_backend_check_duration_seconds", "Of the last health check.", ({ reports }) =>
+    seconds(reports.health?.durationMs),
+  ),
+  gauge("pilotfish_backend_agent_check_duration_seconds", "Of the last agent check.", ({ reports }) =>
+    seconds(reports.agent?.durationMs),
+  ),
   gauge("pilotfish_backend_weight", "Weight in force.", (backend) => backend.weight),
   gauge(
     "pilotfish_backend_slow_start_share",

@@ -2,11 +2,11 @@ import { inspect } from "node:util";
 import { compileBalance } from "./compile-balance.js";
 import { compileOutlierDetection, compileSlowStart } from "./compile-detection.js";
 import { compileDiscovery, compileFlapDamping, compileSuspicion } from "./compile-discovery.js";
+import { compileAgentCheck, compileHealthCheck } from "./compile-health.js";
 import type {
   AdminConfig,
   Config,
   ConsulConfig,
-  HealthCheckConfig,
   ListenerConfig,
   PoolConfig,
   RouteConfig,
@@ -30,6 +30,7 @@ export function compileConfig(parsed: ParsedConfig): Config {
     log: parsed.log,
     stateDir: parsed.stateDir,
     maxConnections: parsed.limits.maxConnections,
+    maxChecks: parsed.limits.maxChecks,
     shutdown: { graceMs: parsed.shutdown.grace, deadlineMs: parsed.shutdown.deadline },
     trustedNetworks: parsed.trustedNetworks,
     startDeadlineMs: parsed.startDeadline,
@@ -208,6 +209,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     },
     reuse: { mode: pool.reuse, safeForMs: pool.reuseSafeFor },
     healthCheck: compileHealthCheck(pool.healthCheck),
+    agentCheck: compileAgentCheck(pool),
     outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly, pool.balance.algorithm),
     slowStart: compileSlowStart(pool.slowStart),
     limits: pool.limits,
@@ -215,18 +217,6 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     panicThreshold: pool.panicThreshold,
     drainDeadlineMs: pool.drainDeadline,
   };
-}
-
-function compileHealthCheck(check: ParsedPool["healthCheck"]): HealthCheckConfig | undefined {
-  if (check === undefined || check === false) return undefined;
-  const timing = {
-    intervalMs: check.interval,
-    timeoutMs: check.timeout,
-    fall: check.fall,
-    rise: check.rise,
-  };
-  if (check.type === "tcp") return { type: "tcp", ...timing };
-  return { type: "http", method: check.method, path: check.path, host: check.host, ...timing };
 }
 
 function deepFreeze<T>(value: T): T {

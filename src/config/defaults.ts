@@ -7,7 +7,15 @@ import { poolDefaultsSchema } from "./schema/pool.js";
 const KINDS = ["type", "algorithm"];
 
 /** Keys that take `on` and `off` in place of a map. */
-const SWITCHES = ["healthCheck", "outlierDetection", "suspicion", "flapDamping", "savedList", "latency"];
+const SWITCHES = [
+  "healthCheck",
+  "agentCheck",
+  "outlierDetection",
+  "suspicion",
+  "flapDamping",
+  "savedList",
+  "latency",
+];
 
 /**
  * Lays `defaults.listener` and `defaults.pool` below every listener and pool: maps are merged, everything else is

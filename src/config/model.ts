@@ -2,6 +2,7 @@ import type { BalanceConfig } from "./balance-model.js";
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
 import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.js";
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
+import type { AgentCheckConfig, HealthCheckConfig, HealthCheckTiming } from "./health-model.js";
 import type { FlapDampingConfig, SavedListConfig, SuspicionConfig } from "./list-model.js";
 
 /**
@@ -17,6 +18,8 @@ export interface Config {
   readonly stateDir: string | undefined;
   /** Most client connections of the whole process. Beyond it, listeners stop accepting. */
   readonly maxConnections: number;
+  /** Most probes of active checks under way at once, over the whole process. */
+  readonly maxChecks: number;
   readonly shutdown: ShutdownConfig;
   /** Networks (CIDR) whose X-Forwarded-* and Forwarded fields are believed. */
   readonly trustedNetworks: readonly string[];
@@ -241,6 +244,7 @@ export interface PoolConfig {
   readonly retries: RetryConfig;
   readonly reuse: ReuseConfig;
   readonly healthCheck: HealthCheckConfig | undefined;
+  readonly agentCheck: AgentCheckConfig | undefined;
   /** Undefined when switched off. Off by default for a pool that only inbound listeners use. */
   readonly outlierDetection: OutlierDetectionConfig | undefined;
   /** Undefined when switched off, as it is by default. */
@@ -337,33 +341,6 @@ export interface ReuseConfig {
   readonly mode: "safe" | "always" | "never";
   /** "Just used": idle for less than this. */
   readonly safeForMs: number;
-}
-
-/** The active check of a pool. */
-export type HealthCheckConfig = TcpHealthCheckConfig | HttpHealthCheckConfig;
-
-/** Rhythm and thresholds of an active check. */
-export interface HealthCheckTiming {
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-  /** Consecutive failures that take a backend down. */
-  readonly fall: number;
-  /** Consecutive passes that bring it back. */
-  readonly rise: number;
-}
-
-/** Passes when a connection is accepted. */
-export interface TcpHealthCheckConfig extends HealthCheckTiming {
-  readonly type: "tcp";
-}
-
-/** Passes on a status of 200 to 399. */
-export interface HttpHealthCheckConfig extends HealthCheckTiming {
-  readonly type: "http";
-  readonly method: string;
-  readonly path: string;
-  /** Host field; undefined means the backend's address. */
-  readonly host: string | undefined;
 }
 
 /** How much one backend, and the queue, may hold. */

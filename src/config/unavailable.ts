@@ -9,11 +9,6 @@ interface Unavailable {
   readonly isUnavailable?: (value: unknown) => boolean;
 }
 
-const oneOf =
-  (...words: readonly string[]) =>
-  (value: unknown): boolean =>
-    typeof value === "string" && words.includes(value);
-
 /**
  * THE list. A part that builds one of these takes its line out and gives the schema the field. What stands under
  * `listeners.*` and `pools.*` counts under `defaults` as well.
@@ -26,7 +21,6 @@ const UNAVAILABLE: readonly Unavailable[] = [
   },
   { path: "listeners.*.bind.*.tls" },
   { path: "listeners.*.bind.*.proxyProtocol" },
-  { path: "pools.*.healthCheck.type", isUnavailable: oneOf("grpc", "tls", "agent") },
   { path: "pools.*.affinity" },
   { path: "pools.*.fallback" },
 ];

@@ -63,16 +63,11 @@ export class PoolKeeper implements SourceSink {
     this.#nextSource?.stop();
   }
 
-  /** Other checks, or none. What the old ones said stays until the new ones know better; without checks it is void. */
+  /** Other checks, or none. What the old ones said stays until the new ones know better; without them it is void. */
   replaceProber(prober: Prober | undefined): void {
-    this.#prober?.stop();
+    this.#prober?.yieldTo(prober);
     this.#prober = prober;
-    if (prober !== undefined) {
-      prober.start();
-      return;
-    }
-    const nowMs = this.#clock.nowMs();
-    for (const backend of this.pool.backends()) this.pool.setCheck(backend, "unchecked", "no checks", nowMs);
+    prober?.start();
   }
 
   /** Another source. Until it has its first list, the old one goes on and its list stays in force. */

@@ -37,10 +37,15 @@ export class ProbeRun implements RunningProbe {
     this.#end();
   }
 
-  /** Ends the check; what comes after the first call is ignored. `status` is the HTTP status, if there was one. */
-  settle(passed: boolean, code: ProbeCode, detail: string, status?: number): void {
+  /** Ends the check; what comes after the first call is ignored. */
+  settle(
+    passed: boolean,
+    code: ProbeCode,
+    detail: string,
+    answer: Pick<ProbeResult, "status" | "text"> = {},
+  ): void {
     const durationMs = this.#clock.nowMs() - this.#startedMs;
-    this.#end()?.({ passed, code, detail, durationMs, ...(status !== undefined && { status }) });
+    this.#end()?.({ passed, code, detail, durationMs, ...answer });
   }
 
   #end(): ((result: ProbeResult) => void) | undefined {

@@ -5,7 +5,17 @@ export interface ProbeTarget {
 }
 
 /** HAProxy's names of check results, as operators read them in stats and logs. */
-export type ProbeCode = "L4OK" | "L4CON" | "L4TOUT" | "L7OK" | "L7STS" | "L7RSP" | "L7TOUT";
+export type ProbeCode =
+  | "L4OK"
+  | "L4CON"
+  | "L4TOUT"
+  | "L6OK"
+  | "L6RSP"
+  | "L6TOUT"
+  | "L7OK"
+  | "L7STS"
+  | "L7RSP"
+  | "L7TOUT";
 
 /** What one check found. */
 export interface ProbeResult {
@@ -15,6 +25,8 @@ export interface ProbeResult {
   readonly detail: string;
   /** Of an HTTP answer; undefined where none came or none was asked for. */
   readonly status?: number;
+  /** What an agent said; undefined for other kinds. */
+  readonly text?: string;
   readonly durationMs: number;
 }
 

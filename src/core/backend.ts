@@ -1,12 +1,27 @@
+import {
+  type CheckReport,
+  type CheckVerdict,
+  combineChecks,
+  isHealthy,
+  isListed,
+  UNCHECKED,
+  type VerdictRule,
+} from "./check-verdict.js";
 import { type Endpoint, formatAddress, rowIdOf } from "./endpoint.js";
 import { LatencyMonitor } from "./latency.js";
+import type { Outcome } from "./outcome.js";
 import { OutlierMonitor } from "./outlier.js";
 import type { Row } from "./scoreboard.js";
 
 /** Present and good enough, present but not good enough, held back for flapping, or no longer in the list. */
 export type DiscoveryFact = "admitted" | "refused" | "suppressed" | "gone";
-/** The sidecar's own active check; `unchecked` counts as up. */
-export type CheckFact = "unchecked" | "up" | "down";
+/**
+ * The sidecar's own active checks. `unchecked` counts as up; `nolb` is up without balanced traffic: only work that
+ * is bound to the backend may go there (HAProxy's NOLB).
+ */
+export type CheckFact = "unchecked" | "up" | "nolb" | "down";
+/** Which of the active checks. */
+export type CheckSource = "health" | "agent";
 /** Ready; drain: no new work; maint: nothing at all, probes stopped. */
 export type AdminFact = "ready" | "drain" | "maint";
 /** Whether outlier detection lets it take work. */
@@ -18,6 +33,12 @@ export interface Fact<State extends string> {
   readonly sinceMs: number;
   /** In words; empty for the ordinary state. */
   readonly why: string;
+}
+
+/** Hears how each attempt on a backend ended. On the request path. */
+export interface OutcomeObserver {
+  /** @param status the HTTP status, 0 where there was none */
+  settled(outcome: Outcome, status: number, nowMs: number): void;
 }
 
 /** Which of the four facts. */
@@ -64,6 +85,12 @@ export class Backend {
   #lastSuccessMs = Number.NaN;
   readonly monitor = new OutlierMonitor();
   readonly latency = new LatencyMonitor();
+  /** Whoever judges its health by its traffic; undefined where nobody does. */
+  observer: OutcomeObserver | undefined;
+  /** What its checks found last; undefined before the first. */
+  readonly reports: Record<CheckSource, CheckReport | undefined> = { health: undefined, agent: undefined };
+  readonly #verdicts: Record<CheckSource, CheckVerdict> = { health: UNCHECKED, agent: UNCHECKED };
+  #rule: VerdictRule = "both";
   /** The identity at one address: `key@host:port`. Unique in a pool. */
   readonly id: string;
   /** `host:port` to connect to, with brackets around an IPv6 literal. */
@@ -137,6 +164,11 @@ export class Backend {
     return (row.state & CANDIDATE_BITS) === CANDIDATE_BITS && row.weight16 > 0;
   }
 
+  /** Whether one of the four facts speaks for it. */
+  speaks(name: FactName): boolean {
+    return (this.row.state & STATE_BIT[name]) !== 0;
+  }
+
   /** Whether discovery dropped it and it only finishes its open work. */
   get isGone(): boolean {
     return this.#isGone;
@@ -145,6 +177,7 @@ export class Backend {
   /** For the pool: replaces the description. Key and address stay. */
   describe(endpoint: Endpoint): void {
     this.#endpoint = endpoint;
+    this.#count();
   }
 
   /** For the pool: states one fact. */
@@ -153,9 +186,39 @@ export class Backend {
     const sinceMs = previous.state === state ? previous.sinceMs : nowMs;
     this.#facts = { ...this.#facts, [name]: { state, sinceMs, why } };
     this.#isGone = this.#facts.discovery.state === "gone";
-    const bit = STATE_BIT[name];
-    const speaksFor = SPEAKS_FOR.has(state);
-    this.row.state = speaksFor ? this.row.state | bit : this.row.state & ~bit;
+    this.#count();
+  }
+
+  /** Whose verdict decides on it. */
+  get verdictRule(): VerdictRule {
+    return this.#rule;
+  }
+
+  /** For the pool: lets another verdict decide. */
+  judgeBy(rule: VerdictRule): void {
+    this.#rule = rule;
+    this.#count();
+  }
+
+  /** For the pool: one of its checks says so; answers what follows of both. */
+  check(source: CheckSource, verdict: CheckVerdict): CheckVerdict {
+    this.#verdicts[source] = verdict;
+    return combineChecks(this.#verdicts.health, this.#verdicts.agent);
+  }
+
+  /** What one of its checks says. */
+  verdictOf(source: CheckSource): CheckVerdict {
+    return this.#verdicts[source];
+  }
+
+  #count(): void {
+    const { discovery, check, admin, detection } = this.#facts;
+    const rule = this.#rule;
+    this.row.state =
+      (isListed(rule, discovery.state, this.#endpoint.status, check.state) ? STATE_BIT.discovery : 0) |
+      (isHealthy(rule, check.state) ? STATE_BIT.check : 0) |
+      (admin.state === "ready" ? STATE_BIT.admin : 0) |
+      (detection.state === "active" ? STATE_BIT.detection : 0);
   }
 
   /** For the pool: puts a weight in force, in sixteenths. */
@@ -178,5 +241,3 @@ export class Backend {
     this.#lastSuccessMs = nowMs;
   }
 }
-
-const SPEAKS_FOR: ReadonlySet<string> = new Set(["admitted", "unchecked", "up", "ready", "active"]);

@@ -93,15 +93,16 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
     reasons.push(
       reason("discovery", says("discovery no longer lists it", discovery.why), discovery.sinceMs, cut),
     );
-  } else if (discovery.state === "refused") {
+  } else if (discovery.state === "refused" && !backend.speaks("discovery")) {
     const text = says(`discovery status is ${backend.endpoint.status}`, discovery.why);
     reasons.push(reason("discovery", text, discovery.sinceMs, undefined));
   } else if (discovery.state === "suppressed") {
     const text = says("suppressed, since it comes and goes", discovery.why);
     reasons.push(reason("discovery", text, discovery.sinceMs, undefined));
   }
-  if (check.state === "down") {
-    reasons.push(reason("check", says("the health check says down", check.why), check.sinceMs, undefined));
+  if (!backend.speaks("check")) {
+    const text = check.state === "nolb" ? "up, but for bound work only" : "the health check says down";
+    reasons.push(reason("check", says(text, check.why), check.sinceMs, undefined));
   }
   if (admin.state !== "ready") {
     const override = pool.overridesOf(backend.endpoint.key).admin;
@@ -208,7 +209,8 @@ function candidateText(
   if (reasons.length > 0 && (!takesWork || backend.row.isFull) && !isPicked) return `out: ${against}`;
   const anyway = against === "" ? "" : `, in spite of: ${against}`;
   const loaded = load === undefined ? "" : `, load ${Math.round(load * 1000) / 1000}`;
-  const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${reductionWords(backend)}${loaded}${anyway}`;
+  const reduced = `${reductionWords(backend)}${loaded}${overruledWords(backend)}`;
+  const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${reduced}${anyway}`;
   if (isPicked) return `picked: ${numbers}`;
   return isAvoided ? `in, but to be avoided: ${numbers}` : `in: ${numbers}`;
 }
@@ -223,6 +225,16 @@ function reductionWords(backend: Backend): string {
 
 function percent(share: number): string {
   return `${Math.round(share * 1000) / 10}%`;
+}
+
+/** A verdict that speaks against a backend, but does not decide. */
+function overruledWords(backend: Backend): string {
+  const { discovery, check } = backend.facts;
+  const rule = `does not count by the rule ${backend.verdictRule}`;
+  if (check.state === "down" && backend.speaks("check")) return `; its check says down, which ${rule}`;
+  if (discovery.state === "refused" && backend.speaks("discovery"))
+    return `; its discovery status ${backend.endpoint.status} ${rule}`;
+  return "";
 }
 
 function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Backend[]): string {

@@ -3,12 +3,14 @@ import {
   type AdminFact,
   Backend,
   type CheckFact,
+  type CheckSource,
   type DetectionFact,
   type DiscoveryFact,
   type FactName,
   type Facts,
 } from "./backend.js";
 import type { Balancer } from "./balancer.js";
+import type { VerdictRule } from "./check-verdict.js";
 import { Detection } from "./detection.js";
 import type { EjectionCounts } from "./ejection-counts.js";
 import { type Endpoint, isSameEndpoint, rowIdOf, type Snapshot } from "./endpoint.js";
@@ -42,6 +44,8 @@ export interface PoolOptions {
   readonly outlier: OutlierOptions | undefined;
   /** Undefined: who joins or returns has its full share at once. */
   readonly slowStart?: SlowStartOptions | undefined;
+  /** Whose verdict decides on a backend; `both` when left out. */
+  readonly verdict?: VerdictRule | undefined;
   /** Most leases on one backend at once; 0 for no limit. */
   readonly maxInFlightPerBackend: number;
   /** Most waiters for a slot. */
@@ -295,6 +299,7 @@ export class Pool implements LeaseOwner {
     this.tiers.observe(backend, lease.latencyMs, outcome, nowMs);
     this.tiers.released(backend);
     if (!backend.isGone) this.#judge(lease, outcome, status, nowMs);
+    backend.observer?.settled(outcome, status, nowMs);
     if (backend.isGone && backend.inFlight === 0) this.#remove(backend, nowMs);
     this.#finish(nowMs);
   }
@@ -349,18 +354,26 @@ export class Pool implements LeaseOwner {
     if (isOtherBalancer) this.tiers.rebalance(options.balancer);
     for (const backend of this.#backends.values()) {
       this.#limit(backend);
+      backend.judgeBy(options.verdict ?? "both");
       this.tiers.place(backend);
     }
     this.#isDueMoved = true;
     this.#finish(nowMs);
   }
 
-  /** The active check's verdict. */
-  setCheck(backend: Backend, state: CheckFact, why: string, nowMs: number): void {
+  /** What an active check says. A backend is down when its health check or its agent check says so. */
+  setCheck(
+    backend: Backend,
+    state: CheckFact,
+    why: string,
+    nowMs: number,
+    source: CheckSource = "health",
+  ): void {
     if (!this.#holds(backend)) return;
-    if (backend.facts.check.state !== "down" && state === "down")
+    const verdict = backend.check(source, { state, why });
+    if (backend.facts.check.state !== "down" && verdict.state === "down")
       backend.row.add(COUNTER.timesDown, WRITER, 1);
-    this.#state(backend, "check", state, why, undefined, nowMs);
+    this.#state(backend, "check", verdict.state, verdict.why, undefined, nowMs);
     this.#finish(nowMs);
   }
 
@@ -475,6 +488,7 @@ export class Pool implements LeaseOwner {
 
   #join(endpoint: Endpoint, isOneOfMany: boolean, nowMs: number): void {
     const backend = new Backend(endpoint, this.#scoreboard.allocate(), nowMs);
+    backend.judgeBy(this.#options.verdict ?? "both");
     this.#limit(backend);
     backend.state("discovery", discoveryFact(endpoint), endpoint.reason, nowMs);
     this.#backends.set(backend.id, backend);
@@ -500,6 +514,8 @@ export class Pool implements LeaseOwner {
       this.#announcer.note({ type: "endpoint-changed", backend, previous }, nowMs);
     this.#state(backend, "discovery", discoveryFact(endpoint), endpoint.reason, undefined, nowMs);
     this.#weigh(backend, "discovery", nowMs);
+    // A status alone may decide, where the rule of verdicts looks at it.
+    if (backend.isFiled !== backend.isEligible) this.tiers.place(backend);
   }
 
   #leave(backend: Backend, nowMs: number): void {

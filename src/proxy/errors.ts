@@ -187,6 +187,14 @@ const KINDS = {
     outcome: "ignored",
     sentence: "ended by the operator or at the end of a drain",
   },
+  /** Checks or traffic took its backend down, and its pool cuts what is open there (`onMarkedDown`). */
+  "marked-down": {
+    origin: "upstream",
+    status: 503,
+    letter: "D",
+    outcome: "ignored",
+    sentence: "the backend went down",
+  },
   /** A fault of this program. */
   internal: {
     origin: "ours",
@@ -272,6 +280,11 @@ export function outcomeOf(error: ProxyError): Outcome {
   // only a backend that was waited for is to blame.
   if (error.code === "request-total-timeout" && error.phase !== "response-head") return "ignored";
   return KINDS[error.code].outcome;
+}
+
+/** Whether we ended it ourselves, so that it says nothing about the backend. */
+export function isCut(error: ProxyError | undefined): boolean {
+  return error?.code === "cut" || error?.code === "marked-down";
 }
 
 /** The first two letters of HAProxy's termination state (configuration manual, section 8.5). */

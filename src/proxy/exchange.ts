@@ -6,7 +6,7 @@ import type { AccessRecord, AccessSink } from "./access-record.js";
 import { BackendSearch, type FailedTry, type SearchOwner } from "./backend-search.js";
 import type { Connection } from "./connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./dial.js";
-import { connectError, outcomeOf, ProxyError, retryKindOf } from "./errors.js";
+import { connectError, isCut, outcomeOf, ProxyError, retryKindOf } from "./errors.js";
 import { countExchange } from "./exchange-counts.js";
 import { grpcJudgement } from "./grpc-status.js";
 import { forwardedLines } from "./headers.js";
@@ -21,7 +21,7 @@ import type {
   UpstreamReceiver,
   UpstreamStream,
 } from "./message.js";
-import type { Cuttable } from "./open-work.js";
+import type { CutCause, Cuttable } from "./open-work.js";
 import { isIdempotent } from "./retry-policy.js";
 import type { Destination } from "./router.js";
 import { Tries, type TriesContext, type TriesOwner } from "./tries.js";
@@ -247,7 +247,7 @@ export class Exchange
   }
 
   onTunnelClosed(tunnel: Tunnel): void {
-    this.#settle(tunnel.error?.code === "cut" ? "ignored" : "success", tunnel.error);
+    this.#settle(isCut(tunnel.error) ? "ignored" : "success", tunnel.error);
     this.#downstream.done();
   }
 
@@ -327,9 +327,9 @@ export class Exchange
     this.#fail(isEarly ? new ProxyError(error.code, this.#phase(), { cause: error.cause }) : error);
   }
 
-  cut(): void {
-    if (this.#tunnel === undefined) this.#fail(new ProxyError("cut", this.#phase()));
-    else this.#tunnel.break(new ProxyError("cut", "data"));
+  cut(cause: CutCause = "cut"): void {
+    if (this.#tunnel === undefined) this.#fail(new ProxyError(cause, this.#phase()));
+    else this.#tunnel.break(new ProxyError(cause, "data"));
   }
 
   #totalTimePassed(): void {

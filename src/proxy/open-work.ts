@@ -1,10 +1,13 @@
 import type { Backend } from "../core/backend.js";
 
+/** Why open work is ended before its time. */
+export type CutCause = "cut" | "marked-down";
+
 /** Something under way on a backend: an exchange's attempt or a tunnel. */
 export interface Cuttable {
   readonly kind: "request" | "tunnel";
   /** Ends it now. It removes itself from the open work, as in any other end. */
-  cut(): void;
+  cut(cause: CutCause): void;
 }
 
 /** What is open on a backend. */
@@ -53,9 +56,9 @@ export class OpenWork {
   }
 
   /** Ends everything open on a backend; answers how much that was. */
-  cut(backend: Backend): number {
+  cut(backend: Backend, cause: CutCause): number {
     const open = [...(this.#byBackend.get(backend) ?? NOTHING)];
-    for (const work of open) work.cut();
+    for (const work of open) work.cut(cause);
     return open.length;
   }
 }

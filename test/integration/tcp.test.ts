@@ -218,7 +218,7 @@ describe("a tunnel that ends badly", () => {
     const server = await backend.connection(0);
     await server.receives("x");
     const [only] = proxy.pool.backends();
-    expect(only && proxy.work.cut(only)).toBe(1);
+    expect(only && proxy.work.cut(only, "cut")).toBe(1);
     expect(await client.ended()).toBe("reset");
     expect(await server.ended()).toBe("reset");
     expect(await proxy.line(0)).toMatchObject({ end: "KD", error: "cut" });

@@ -1,7 +1,7 @@
 import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
 import { choice, duration, flag, integer, strictMap } from "./field.js";
-import { healthCheckSchema } from "./health-check.js";
+import { agentCheckSchema, healthCheckSchema } from "./health-check.js";
 import { flapDampingSchema, savedListSchema, suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
 import { retriesSchema } from "./retries.js";
@@ -46,6 +46,9 @@ const shared = {
   healthCheck: healthCheckSchema
     .optional()
     .describe("Active checks by this proxy, besides Consul's own verdict. Off by default."),
+  agentCheck: agentCheckSchema
+    .optional()
+    .describe("Asks an agent beside each backend for weight, limit, admin state and health. Off by default."),
   outlierDetection: outlierDetectionSchema
     .optional()
     .describe(

@@ -32,6 +32,10 @@ export const processLimitsSchema = strictMap({
     "Most client connections of the whole process; beyond it the listeners stop accepting.",
     { min: 1, max: 1_000_000 },
   ).prefault(10_000),
+  maxChecks: integer("Most probes of active checks under way at once; the others wait in line.", {
+    min: 1,
+    max: 100_000,
+  }).prefault(256),
 })
   .prefault({})
   .describe("Limits of the whole process.");

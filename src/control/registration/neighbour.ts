@@ -1,4 +1,4 @@
-import type { HealthCheckTiming } from "../../config/model.js";
+import type { HealthCheckTiming } from "../../config/health-model.js";
 import { HealthCredit } from "../../core/health.js";
 import type { Clock, Timer } from "../../platform/clock.js";
 import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../probe.js";

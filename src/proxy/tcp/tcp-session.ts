@@ -6,9 +6,9 @@ import { AccessRecord, type AccessSink } from "../access-record.js";
 import { BackendSearch, type SearchOwner } from "../backend-search.js";
 import type { Connection, ConnectionHandler } from "../connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "../dial.js";
-import { connectError, outcomeOf, ProxyError } from "../errors.js";
+import { connectError, isCut, outcomeOf, ProxyError } from "../errors.js";
 import type { Protocol, ProtocolSession, SessionContext } from "../listener.js";
-import type { Cuttable } from "../open-work.js";
+import type { CutCause, Cuttable } from "../open-work.js";
 import { Tunnel, type TunnelOwner } from "../tunnel.js";
 import type { UpstreamService } from "../upstream-service.js";
 
@@ -74,8 +74,8 @@ class TcpSession
     this.cut();
   }
 
-  cut(): void {
-    const error = new ProxyError("cut", this.#phase());
+  cut(cause: CutCause = "cut"): void {
+    const error = new ProxyError(cause, this.#phase());
     if (this.#tunnel === undefined) this.#fail(error);
     else this.#tunnel.break(error);
   }
@@ -205,7 +205,7 @@ class TcpSession
    */
   #outcome(error: ProxyError | undefined): Outcome {
     if (this.#tunnel === undefined) return error === undefined ? "ignored" : outcomeOf(error);
-    if (error?.code === "cut") return "ignored";
+    if (isCut(error)) return "ignored";
     return error?.code === "upstream-reset" && this.#tunnel.bytesOut === 0 ? "reset" : "success";
   }
 

@@ -38,6 +38,7 @@ describe("a minimal file", () => {
       log: { level: "info", access: { format: "json", to: { kind: "stdout" } } },
       stateDir: undefined,
       maxConnections: 10_000,
+      maxChecks: 256,
       shutdown: { graceMs: 2_000, deadlineMs: 30_000 },
       trustedNetworks: [],
       startDeadlineMs: 10_000,
@@ -128,6 +129,7 @@ describe("a minimal file", () => {
           retries: retryConfig(),
           reuse: { mode: "safe", safeForMs: 1_000 },
           healthCheck: undefined,
+          agentCheck: undefined,
           outlierDetection: {
             consecutive5xx: 5,
             consecutiveGatewayFailure: 0,
@@ -186,6 +188,21 @@ describe("a minimal file", () => {
   });
 });
 
+const TARGET = { address: undefined, port: undefined, jitterPercent: 5 };
+const CHECKED = {
+  intervalMs: 2_000,
+  fastIntervalMs: 2_000,
+  downIntervalMs: 2_000,
+  provenIntervalMs: 2_000,
+  fall: 3,
+  rise: 2,
+  initialState: "up",
+  disableOn404: false,
+  observe: undefined,
+  isCutWhenDown: false,
+  verdict: "both",
+};
+
 describe("a pool", () => {
   const pool = (text: string, defaults = "{}") =>
     read(`
@@ -203,25 +220,89 @@ pools: [{ name: web, discovery: { type: static, endpoints: ["a:1"] }, ${text} }]
   });
 
   it.each([
-    ["healthCheck: off", undefined],
-    ["healthCheck: { type: tcp }", { type: "tcp", intervalMs: 2_000, timeoutMs: 1_000, fall: 3, rise: 2 }],
+    ["agentCheck: off", undefined],
+    ["healthCheck: { type: tcp }", undefined],
     [
-      "healthCheck: { type: tcp, interval: 500ms }",
-      { type: "tcp", intervalMs: 500, timeoutMs: 500, fall: 3, rise: 2 },
+      "agentCheck: { port: 9, send: 'hello', jitter: 0 }",
+      {
+        intervalMs: 2_000,
+        target: { ...TARGET, port: 9, timeoutMs: 1_000, jitterPercent: 0 },
+        send: "hello",
+      },
     ],
     [
-      "healthCheck: { type: http, timeout: 2s }",
+      "healthCheck: { type: agent, port: 9, interval: 500ms }",
+      { intervalMs: 500, target: { ...TARGET, port: 9, timeoutMs: 500 }, send: "" },
+    ],
+  ])("with %s asks its agents so", (text, agentCheck) => {
+    expect(pool(text)?.agentCheck).toEqual(agentCheck);
+  });
+
+  it.each([
+    ["healthCheck: off", undefined],
+    [
+      "healthCheck: { type: tcp }",
+      { type: "tcp", ...CHECKED, target: { ...TARGET, timeoutMs: 1_000 }, timeoutMs: 1_000 },
+    ],
+    [
+      "healthCheck: { type: tcp, interval: 500ms, fastInterval: 100ms, observe: layer4, verdict: own }",
+      {
+        type: "tcp",
+        ...CHECKED,
+        intervalMs: 500,
+        fastIntervalMs: 100,
+        downIntervalMs: 500,
+        provenIntervalMs: 500,
+        timeoutMs: 500,
+        target: { ...TARGET, timeoutMs: 500 },
+        observe: { layer: "layer4", errorLimit: 10, onError: "fail-check" },
+        verdict: "own",
+      },
+    ],
+    [
+      "healthCheck: { type: http, timeout: 2s, expectStatus: '200-299,304', tls: on, disableOn404: true }",
       {
         type: "http",
+        ...CHECKED,
         method: "GET",
         path: "/",
         host: undefined,
-        intervalMs: 2_000,
+        headers: {},
+        body: undefined,
+        expectStatus: [
+          { from: 200, to: 299 },
+          { from: 304, to: 304 },
+        ],
+        expectBody: undefined,
+        tls: { serverName: undefined, verify: true },
+        disableOn404: true,
         timeoutMs: 2_000,
-        fall: 3,
-        rise: 2,
+        target: { ...TARGET, timeoutMs: 2_000 },
       },
     ],
+    [
+      "healthCheck: { type: grpc, service: web, timeout: 1s, tls: { verify: false } }",
+      {
+        type: "grpc",
+        ...CHECKED,
+        service: "web",
+        tls: { serverName: undefined, verify: false },
+        timeoutMs: 1_000,
+        target: { ...TARGET, timeoutMs: 1_000 },
+      },
+    ],
+    [
+      "healthCheck: { type: tls, serverName: web.local, port: 444, onMarkedDown: shutdown-sessions }",
+      {
+        type: "tls",
+        ...CHECKED,
+        tls: { serverName: "web.local", verify: true },
+        isCutWhenDown: true,
+        timeoutMs: 1_000,
+        target: { ...TARGET, port: 444, timeoutMs: 1_000 },
+      },
+    ],
+    ["healthCheck: { type: agent, port: 9 }", undefined],
   ])("with %s is checked so", (text, healthCheck) => {
     expect(pool(text)?.healthCheck).toEqual(healthCheck);
   });

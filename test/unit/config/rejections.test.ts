@@ -27,7 +27,8 @@ const BASE = {
       name: "web",
       discovery: { type: "consul", service: "web" },
       balance: { algorithm: "leastconn" },
-      healthCheck: { type: "http" },
+      healthCheck: { type: "http", headers: {}, tls: {} },
+      agentCheck: { port: 9 },
       outlierDetection: { latency: {} },
       slowStart: { window: "30s" },
     },
@@ -75,6 +76,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [["log", "access", "format"], "xml", 'found "xml", expected json, haproxy or off'],
   [["log", "access", "to"], "pipe", "expected stdout, stderr or file:PATH"],
   [["log", "access", "to"], "file:", "expected stdout, stderr or file:PATH"],
+  [["limits", "maxChecks"], 0, "from 1 to 100000"],
   [["limits", "maxConnections"], 0, "expected a whole number from 1 to 1000000"],
   [["shutdown", "grace"], 2, "such as 2s or 2ms"],
   [["shutdown", "deadline"], "long", DURATION],
@@ -328,7 +330,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "reuse"], "sometimes", "expected safe, always or never"],
   [[...P, "reuseSafeFor"], 1, "such as 1s or 1ms"],
   [[...P, "healthCheck"], "on", "expected off or a map"],
-  [[...P, "healthCheck", "type"], "ping", "expected tcp or http"],
+  [[...P, "healthCheck", "type"], "ping", "expected tcp, http, grpc, tls or agent"],
   [[...P, "healthCheck", "method"], "get", "a method in capitals"],
   [[...P, "healthCheck", "path"], "status", "a path that begins with /"],
   [[...P, "healthCheck", "host"], "a b", "expected a host"],
@@ -336,6 +338,36 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "healthCheck", "timeout"], "3s", "expected at most the interval"],
   [[...P, "healthCheck", "fall"], 0, "from 1 to 1000"],
   [[...P, "healthCheck", "rise"], 0, "from 1 to 1000"],
+  [[...P, "healthCheck", "fastInterval"], "1ms", "expected at least 10ms"],
+  [[...P, "healthCheck", "downInterval"], "soon", "a duration"],
+  [[...P, "healthCheck", "provenInterval"], "1ms", "expected at least 10ms"],
+  [[...P, "healthCheck", "initialState"], "unknown", "expected up, down, fully-up or fully-down"],
+  [[...P, "healthCheck", "observe"], "layer5", "expected off, layer4 or layer7"],
+  [[...P, "healthCheck", "errorLimit"], 0, "from 1 to 1000000"],
+  [[...P, "healthCheck", "onError"], "die", "expected fastinter, fail-check, sudden-death or mark-down"],
+  [[...P, "healthCheck", "onMarkedDown"], "cut", "expected none or shutdown-sessions"],
+  [[...P, "healthCheck", "verdict"], "any", "expected both, consul or own"],
+  [[...P, "healthCheck", "address"], "a b", "expected a host or an address"],
+  [[...P, "healthCheck", "port"], 0, "from 1 to 65535"],
+  [[...P, "healthCheck", "jitter"], 51, "from 0 to 50"],
+  [[...P, "healthCheck", "headers"], "x", "a map from names to text"],
+  [[...P, "healthCheck", "headers", "a b"], "x", "the name of a field"],
+  [[...P, "healthCheck", "headers", "x-a"], "a\nb", "text without line breaks"],
+  [[...P, "healthCheck", "body"], "", "text of at most 4096 characters"],
+  [[...P, "healthCheck", "expectStatus"], "200-", "statuses from 100 to 599"],
+  [[...P, "healthCheck", "expectStatus"], "300-200", "statuses from 100 to 599"],
+  [[...P, "healthCheck", "expectBody"], "(", "a regular expression"],
+  [[...P, "healthCheck", "disableOn404"], "maybe", "true or false"],
+  [[...P, "healthCheck", "tls"], "maybe", "on, off or a map"],
+  [[...P, "healthCheck", "tls", "verify"], "maybe", "true or false"],
+  [[...P, "healthCheck", "tls", "serverName"], "a b", "a host name"],
+  [[...P, "agentCheck"], "on", "expected off or a map"],
+  [[...P, "agentCheck", "port"], 0, "from 1 to 65535"],
+  [[...P, "agentCheck", "send"], "", "expected text"],
+  [[...P, "agentCheck", "interval"], "1ms", "expected at least 10ms"],
+  [[...P, "agentCheck", "timeout"], "3s", "expected at most the interval"],
+  [[...P, "agentCheck", "address"], "a b", "expected a host or an address"],
+  [[...P, "agentCheck", "jitter"], 51, "from 0 to 50"],
   [[...P, "outlierDetection"], "maybe", "expected on, off or a map"],
   [[...P, "outlierDetection", "consecutive5xx"], -1, "from 0 to 1000000"],
   [[...P, "outlierDetection", "consecutiveGatewayFailure"], -1, "from 0 to 1000000"],
@@ -386,6 +418,14 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "drainDeadline"], "x", DURATION],
 ];
 
+/** Fields of the kinds of checks that the base has none of. */
+const OTHER_CHECKS = [
+  ["grpc", "service", "a b", "expected a name"],
+  ["tls", "serverName", "a b", "expected a host name"],
+  ["tls", "verify", "maybe", "expected true or false"],
+  ["agent", "send", "", "expected text"],
+] as const;
+
 describe("a configuration", () => {
   it("is good as the table's base has it", () => {
     expect(problemsOf(BASE)).toEqual([]);
@@ -399,9 +439,17 @@ describe("a configuration", () => {
     expect(problems[0]).not.toMatch(/undefined|Invalid input|received/);
   });
 
+  it.each(OTHER_CHECKS)("refuses in a check of type %s the field %s", (type, field, value, expected) => {
+    const problems = problemsOf(place(BASE, [...P, "healthCheck"], { type, [field]: value }));
+    expect(problems).toContainEqual(
+      expect.stringMatching(new RegExp(`healthCheck\\.${field}: .*${expected}`)),
+    );
+  });
+
   it("has every scalar field of the schema in the table", () => {
     const covered = new Set([
       "listeners.*.bind.mode",
+      ...OTHER_CHECKS.map(([, field]) => `pools.*.healthCheck.${field}`),
       "pools.*.discovery.failover.*.taggedAddress",
       ...CASES.map(([path]) => starred(path)),
     ]);

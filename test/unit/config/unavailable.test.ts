@@ -25,10 +25,6 @@ describe("what the format has and this version has not", () => {
     [{ pool: `${POOL}, affinity: { type: cookie }` }, "pools[0].affinity: not available in this version"],
     [{ pool: `${POOL}, fallback: web` }, "pools[0].fallback: not available in this version"],
     [{ defaults: "fallback: web" }, "defaults.pool.fallback: not available in this version"],
-    ...["grpc", "tls", "agent"].map((type) => [
-      { pool: `${POOL}, healthCheck: { type: ${type}, service: x }` },
-      `pools[0].healthCheck.type: found "${type}", not available in this version`,
-    ]),
   ] as [Parameters<typeof problemsOf>[0], string][])("%j says just so", (parts, problem) => {
     expect(problemsOf(parts)).toEqual([problem]);
   });

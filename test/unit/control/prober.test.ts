@@ -1,63 +1,13 @@
 import { describe, expect, it } from "vitest";
-import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../../../src/control/probe.js";
+import { HealthWatches } from "../../../src/control/health-watch.js";
+import { ProbeSlots } from "../../../src/control/probe-slots.js";
 import { Prober } from "../../../src/control/prober.js";
-import type { Backend } from "../../../src/core/backend.js";
-import type { Pool } from "../../../src/core/pool.js";
-import { endpoint, newPool, OUTLIER } from "../../support/pool-fixture.js";
-import { ManualClock } from "./sources/manual-clock.js";
-
-const INTERVAL_MS = 1_000;
-const TERMS = { origin: "operator", owner: "test", reason: "test", ttlMs: undefined } as const;
-
-/** A probe whose checks end when the test says so. */
-class HeldProbe implements Probe {
-  readonly kind = "held";
-  readonly open: { target: ProbeTarget; done: (result: ProbeResult) => void }[] = [];
-  started = 0;
-  cancelled = 0;
-
-  run(target: ProbeTarget, _timeoutMs: number, done: (result: ProbeResult) => void): RunningProbe {
-    const check = { target, done };
-    this.started++;
-    this.open.push(check);
-    return {
-      cancel: () => {
-        this.cancelled++;
-        this.open.splice(this.open.indexOf(check), 1);
-      },
-    };
-  }
-
-  answer(passed: boolean): void {
-    this.open.shift()?.done({ passed, code: passed ? "L4OK" : "L4CON", detail: "said so", durationMs: 0 });
-  }
-}
-
-function setUp(random = 0, changes: Parameters<typeof newPool>[0] = {}) {
-  const clock = new ManualClock();
-  const pool = newPool(changes);
-  const probe = new HeldProbe();
-  const options = { intervalMs: INTERVAL_MS, timeoutMs: 500, fall: 3, rise: 2 };
-  const prober = new Prober(pool, probe, options, clock, () => random);
-  pool.apply({ endpoints: [endpoint("a")] }, clock.nowMs());
-  prober.start();
-  return { clock, pool, probe, prober, backend: only(pool) };
-}
-
-function only(pool: Pool): Backend {
-  const [backend] = pool.backends();
-  if (backend === undefined) throw new Error("the pool is empty");
-  return backend;
-}
-
-async function check({ clock, probe }: ReturnType<typeof setUp>, passed: boolean): Promise<void> {
-  await clock.advance(INTERVAL_MS);
-  probe.answer(passed);
-}
+import { endpoint, OUTLIER } from "../../support/pool-fixture.js";
+import { check, INTERVAL_MS, only, RHYTHM, setUp, TERMS } from "./check-scene.js";
 
 describe("a prober", () => {
   it("spreads first checks over the interval", async () => {
-    const { clock, probe } = setUp(0.5);
+    const { clock, probe } = setUp({}, 0.5);
     await clock.advance(INTERVAL_MS / 2 - 1);
     expect(probe.started).toBe(0);
     await clock.advance(1);
@@ -94,7 +44,7 @@ describe("a prober", () => {
   });
 
   it("ends an ejection by a check that passes, not by one that fails while the verdict is still up", async () => {
-    const world = setUp(0, { outlier: { ...OUTLIER, consecutive5xx: 1 } });
+    const world = setUp({}, 0, undefined, () => [], { outlier: { ...OUTLIER, consecutive5xx: 1 } });
     const { pool, clock, probe, backend } = world;
     const checkAll = async (passed: boolean): Promise<void> => {
       await clock.advance(INTERVAL_MS);
@@ -161,5 +111,39 @@ describe("a prober", () => {
     expect(probe.open).toEqual([]);
     await clock.advance(INTERVAL_MS * 10);
     expect(probe.started).toBe(1);
+  });
+
+  it("never has more probes under way than the process may have, and lets the others wait in line", async () => {
+    const world = setUp({}, 0, new ProbeSlots(2));
+    const { clock, pool, probe, slots } = world;
+    pool.apply({ endpoints: ["a", "b", "c", "d"].map((key) => endpoint(key)) }, clock.nowMs());
+    await clock.advance(0);
+    expect([probe.started, slots.held, slots.waiting]).toEqual([2, 2, 2]);
+    probe.answer(true);
+    expect([probe.started, slots.held, slots.waiting]).toEqual([3, 2, 1]);
+    pool.apply({ endpoints: [] }, clock.nowMs());
+    expect([slots.held, slots.waiting]).toEqual([0, 0]);
+  });
+
+  it("lets more of those in line run when the cap is raised", async () => {
+    const { clock, pool, probe, slots } = setUp({}, 0, new ProbeSlots(1));
+    pool.apply({ endpoints: ["a", "b", "c"].map((key) => endpoint(key)) }, clock.nowMs());
+    await clock.advance(0);
+    slots.limitTo(3);
+    expect([probe.started, slots.held]).toEqual([3, 3]);
+  });
+
+  it("keeps a verdict through a change of the checks, until the new ones know better", async () => {
+    const world = setUp();
+    await check(world, false);
+    const { pool, parts, prober, probe, backend } = world;
+    const next = new Prober(pool, [new HealthWatches(pool, probe, { ...RHYTHM, rise: 3 }, parts)]);
+    prober.yieldTo(next);
+    next.start();
+    expect(backend.facts.check.state).toBe("down");
+    await check(world, true);
+    expect(backend.facts.check.state).toBe("up");
+    next.yieldTo(undefined);
+    expect([backend.facts.check.state, backend.reports.health]).toEqual(["unchecked", undefined]);
   });
 });

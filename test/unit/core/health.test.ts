@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { HealthCredit } from "../../../src/core/health.js";
+import { HealthCredit, type InitialState, intervalOf } from "../../../src/core/health.js";
 
 /** `-` fails, `+` passes. */
-function play(fall: number, rise: number, checks: string): string[] {
-  const credit = new HealthCredit({ fall, rise });
+function play(fall: number, rise: number, checks: string, initial: InitialState = "up"): string[] {
+  const credit = new HealthCredit({ fall, rise }, initial);
   return [...checks].map((check) => {
     if (check === "+") credit.pass();
     else credit.fail();
@@ -23,17 +23,36 @@ describe("health credit", () => {
     expect(play(fall, rise, checks)).toEqual(texts);
   });
 
-  it("starts up, one failure from down, and unsettled", () => {
+  it.each([
+    { initial: "up", text: "UP 1/3", checks: "-", texts: ["DOWN"] },
+    { initial: "down", text: "DOWN 1/2", checks: "+", texts: ["UP"] },
+    { initial: "fully-up", text: "UP", checks: "---", texts: ["UP 2/3", "UP 1/3", "DOWN"] },
+    { initial: "fully-down", text: "DOWN", checks: "++", texts: ["DOWN 1/2", "UP"] },
+  ] as const)("begins $initial as $text and goes through $texts", ({ initial, text, checks, texts }) => {
+    expect(new HealthCredit({ fall: 3, rise: 2 }, initial).text).toBe(text);
+    expect(play(3, 2, checks, initial)).toEqual(texts);
+  });
+
+  it("asks for the interval at full credit, the down interval at none, the fast one in between", () => {
+    const rhythm = { intervalMs: 3, fastIntervalMs: 1, downIntervalMs: 2 };
     const credit = new HealthCredit({ fall: 3, rise: 2 });
-    expect([credit.isUp, credit.isSettled]).toEqual([true, false]);
-    credit.fail();
-    expect([credit.isUp, credit.isSettled]).toEqual([false, true]);
-    credit.fail();
+    const steps = ["", "+", "-", "-", "-", "+", "+"].map((check) => {
+      if (check === "+") credit.pass();
+      else if (check === "-") credit.fail();
+      return intervalOf(credit, rhythm);
+    });
+    expect(steps).toEqual([1, 3, 1, 1, 2, 1, 3]);
+  });
+
+  it("has two steps to death: sudden death leaves one failure, mark down none", () => {
+    const credit = new HealthCredit({ fall: 5, rise: 2 }, "fully-up");
+    credit.failNearly();
+    expect(credit.text).toBe("UP 1/5");
+    credit.failNearly();
     expect(credit.text).toBe("DOWN");
     credit.pass();
-    expect([credit.isUp, credit.isSettled]).toEqual([false, false]);
     credit.pass();
-    credit.pass();
-    expect([credit.isUp, credit.isSettled]).toEqual([true, true]);
+    credit.markDown();
+    expect(credit.text).toBe("DOWN");
   });
 });

@@ -44,6 +44,7 @@ describe("what follows from a failure", () => {
     ["draining", "request", 503, "PR", "ignored"],
     ["overload", "request", 503, "PR", "ignored"],
     ["cut", "data", 503, "KD", "ignored"],
+    ["marked-down", "data", 503, "DD", "ignored"],
     ["internal", "data", 500, "ID", "ignored"],
   ];
 

@@ -41,7 +41,7 @@ test("a cut ends everything on one backend, though work removes itself and adds 
     };
     work.add(a, each);
   }
-  expect(work.cut(a)).toBe(2);
+  expect(work.cut(a, "cut")).toBe(2);
   expect(cut).toEqual(["first", "second"]);
   expect(work.count(a)).toEqual({ requests: 0, tunnels: 0 });
   expect(work.count(b).requests).toBe(2);

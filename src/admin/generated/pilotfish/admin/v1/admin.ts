@@ -110,6 +110,8 @@ export const CheckState = {
   CHECK_STATE_UNCHECKED: 1,
   CHECK_STATE_UP: 2,
   CHECK_STATE_DOWN: 3,
+  /** CHECK_STATE_NOLB - Up, but for bound work only: its check answered 404 and the pool has disableOn404. */
+  CHECK_STATE_NOLB: 4,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -120,6 +122,7 @@ export namespace CheckState {
   export type CHECK_STATE_UNCHECKED = typeof CheckState.CHECK_STATE_UNCHECKED;
   export type CHECK_STATE_UP = typeof CheckState.CHECK_STATE_UP;
   export type CHECK_STATE_DOWN = typeof CheckState.CHECK_STATE_DOWN;
+  export type CHECK_STATE_NOLB = typeof CheckState.CHECK_STATE_NOLB;
   export type UNRECOGNIZED = typeof CheckState.UNRECOGNIZED;
 }
 
@@ -488,11 +491,47 @@ export interface DiscoveryFact {
   status: DiscoveryStatus;
 }
 
-/** What the sidecar's own check says. */
+/** What the sidecar's own checks say. */
 export interface CheckFact {
   state: CheckState;
   since?: Timestamp | undefined;
   why: string;
+  /** Absent before the first health check. */
+  health?:
+    | CheckReport
+    | undefined;
+  /** Absent before the first agent check. */
+  agent?:
+    | CheckReport
+    | undefined;
+  /** Whose verdict decides: `both`, `consul` or `own`. */
+  verdictRule: string;
+  /** Whether the check's state counts against the backend under that rule. */
+  against: boolean;
+  /** What the agent overrides, hidden by somebody stronger or not; absent when it overrides nothing. */
+  agentOverrides?: AgentOverrides | undefined;
+}
+
+/** What one check found last. */
+export interface CheckReport {
+  /** As HAProxy shows it: `UP 2/3`, `DOWN 1/2`; of an agent what it said last. */
+  text: string;
+  /** `L4OK`, `L4CON`, `L4TOUT`, `L6OK`, `L6RSP`, `L6TOUT`, `L7OK`, `L7STS`, `L7RSP` or `L7TOUT`. */
+  code: string;
+  detail: string;
+  duration?: Duration | undefined;
+  time?: Timestamp | undefined;
+}
+
+/** What an agent said of a backend that stays until it says otherwise. */
+export interface AgentOverrides {
+  weight?:
+    | WeightOverride
+    | undefined;
+  /** UNSPECIFIED when it said neither drain nor maint. */
+  admin: AdminState;
+  /** Most leases at once; 0 for no limit. */
+  limit?: number | undefined;
 }
 
 /** What the operator says. */
@@ -3013,7 +3052,16 @@ export const DiscoveryFact: MessageFns<DiscoveryFact> = {
 };
 
 function createBaseCheckFact(): CheckFact {
-  return { state: 0, since: undefined, why: "" };
+  return {
+    state: 0,
+    since: undefined,
+    why: "",
+    health: undefined,
+    agent: undefined,
+    verdictRule: "",
+    against: false,
+    agentOverrides: undefined,
+  };
 }
 
 export const CheckFact: MessageFns<CheckFact> = {
@@ -3026,6 +3074,21 @@ export const CheckFact: MessageFns<CheckFact> = {
     }
     if (message.why !== "") {
       writer.uint32(26).string(message.why);
+    }
+    if (message.health !== undefined) {
+      CheckReport.encode(message.health, writer.uint32(34).fork()).join();
+    }
+    if (message.agent !== undefined) {
+      CheckReport.encode(message.agent, writer.uint32(42).fork()).join();
+    }
+    if (message.verdictRule !== "") {
+      writer.uint32(50).string(message.verdictRule);
+    }
+    if (message.against !== false) {
+      writer.uint32(56).bool(message.against);
+    }
+    if (message.agentOverrides !== undefined) {
+      AgentOverrides.encode(message.agentOverrides, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -3067,6 +3130,46 @@ export const CheckFact: MessageFns<CheckFact> = {
             message.why = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.health = CheckReport.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.agent = CheckReport.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.verdictRule = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.against = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.agentOverrides = AgentOverrides.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3089,6 +3192,203 @@ export const CheckFact: MessageFns<CheckFact> = {
       ? Timestamp.fromPartial(object.since)
       : undefined;
     message.why = object.why ?? "";
+    message.health = (object.health !== undefined && object.health !== null)
+      ? CheckReport.fromPartial(object.health)
+      : undefined;
+    message.agent = (object.agent !== undefined && object.agent !== null)
+      ? CheckReport.fromPartial(object.agent)
+      : undefined;
+    message.verdictRule = object.verdictRule ?? "";
+    message.against = object.against ?? false;
+    message.agentOverrides = (object.agentOverrides !== undefined && object.agentOverrides !== null)
+      ? AgentOverrides.fromPartial(object.agentOverrides)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCheckReport(): CheckReport {
+  return { text: "", code: "", detail: "", duration: undefined, time: undefined };
+}
+
+export const CheckReport: MessageFns<CheckReport> = {
+  encode(message: CheckReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    if (message.code !== "") {
+      writer.uint32(18).string(message.code);
+    }
+    if (message.detail !== "") {
+      writer.uint32(26).string(message.detail);
+    }
+    if (message.duration !== undefined) {
+      Duration.encode(message.duration, writer.uint32(34).fork()).join();
+    }
+    if (message.time !== undefined) {
+      Timestamp.encode(message.time, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.duration = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.time = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<CheckReport>, I>>(base?: I): CheckReport {
+    return CheckReport.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CheckReport>, I>>(object: I): CheckReport {
+    const message = createBaseCheckReport();
+    message.text = object.text ?? "";
+    message.code = object.code ?? "";
+    message.detail = object.detail ?? "";
+    message.duration = (object.duration !== undefined && object.duration !== null)
+      ? Duration.fromPartial(object.duration)
+      : undefined;
+    message.time = (object.time !== undefined && object.time !== null) ? Timestamp.fromPartial(object.time) : undefined;
+    return message;
+  },
+};
+
+function createBaseAgentOverrides(): AgentOverrides {
+  return { weight: undefined, admin: 0, limit: undefined };
+}
+
+export const AgentOverrides: MessageFns<AgentOverrides> = {
+  encode(message: AgentOverrides, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.weight !== undefined) {
+      WeightOverride.encode(message.weight, writer.uint32(10).fork()).join();
+    }
+    if (message.admin !== 0) {
+      writer.uint32(16).int32(message.admin);
+    }
+    if (message.limit !== undefined) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AgentOverrides {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAgentOverrides();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.weight = WeightOverride.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.admin = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AgentOverrides>, I>>(base?: I): AgentOverrides {
+    return AgentOverrides.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AgentOverrides>, I>>(object: I): AgentOverrides {
+    const message = createBaseAgentOverrides();
+    message.weight = (object.weight !== undefined && object.weight !== null)
+      ? WeightOverride.fromPartial(object.weight)
+      : undefined;
+    message.admin = object.admin ?? 0;
+    message.limit = object.limit ?? undefined;
     return message;
   },
 };
