@@ -126,14 +126,19 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
     verdict: config.healthCheck?.verdict,
     random: parts.deps.random,
     maxInFlightPerBackend: leastLimit(limits.maxConnectionsPerBackend, limits.maxRequestsPerBackend),
+    growingLimit:
+      limits.minConnectionsPerBackend === 0
+        ? undefined
+        : { least: limits.minConnectionsPerBackend, fullLoad: limits.fullConnections },
     maxQueue: limits.maxQueue,
     drainDeadlineMs: config.drainDeadlineMs,
     onInvariantBroken: parts.onInvariantBroken,
   };
 }
 
-function rulesOf({ timeouts, retries, reuse, balance }: PoolConfig): UpstreamRules {
-  return { timeouts, retries, reuse, affinity: "on" in balance ? new Affinity(balance) : undefined };
+function rulesOf({ timeouts, retries, reuse, balance, limits }: PoolConfig): UpstreamRules {
+  const affinity = "on" in balance ? new Affinity(balance) : undefined;
+  return { timeouts, retries, reuse, affinity, retryAfterMs: limits.retryAfterMs };
 }
 
 function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamConnectionsOptions {

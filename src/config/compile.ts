@@ -3,6 +3,7 @@ import { compileBalance } from "./compile-balance.js";
 import { compileOutlierDetection, compileSlowStart } from "./compile-detection.js";
 import { compileDiscovery, compileFlapDamping, compileSuspicion } from "./compile-discovery.js";
 import { compileAgentCheck, compileHealthCheck } from "./compile-health.js";
+import { compileLimits } from "./compile-limits.js";
 import type {
   AdminConfig,
   Config,
@@ -38,7 +39,7 @@ export function compileConfig(parsed: ParsedConfig): Config {
     admin: compileAdmin(parsed.admin),
     service: parsed.service === undefined ? undefined : compileService(parsed.service, listeners),
     listeners,
-    pools: parsed.pools.map((pool) => compilePool(pool, isInboundOnly(pool.name))),
+    pools: parsed.pools.map((pool) => compilePool(pool, listeners, isInboundOnly(pool.name))),
   });
 }
 
@@ -181,7 +182,11 @@ function compileRoute(route: ParsedRoute): RouteConfig {
   };
 }
 
-function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
+function compilePool(
+  pool: ParsedPool,
+  listeners: readonly ListenerConfig[],
+  isInboundOnly: boolean,
+): PoolConfig {
   return {
     name: pool.name,
     discovery: compileDiscovery(pool.discovery),
@@ -212,7 +217,7 @@ function compilePool(pool: ParsedPool, isInboundOnly: boolean): PoolConfig {
     agentCheck: compileAgentCheck(pool),
     outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly, pool.balance.algorithm),
     slowStart: compileSlowStart(pool.slowStart),
-    limits: pool.limits,
+    limits: compileLimits(pool, listeners),
     allBackups: pool.allBackups,
     panicThreshold: pool.panicThreshold,
     drainDeadlineMs: pool.drainDeadline,

@@ -347,8 +347,14 @@ export interface ReuseConfig {
 export interface PoolLimits {
   /** 0 means no limit. */
   readonly maxConnectionsPerBackend: number;
-  /** 0 means no limit. */
+  /** 0 means no limit. Tunnels of TCP listeners are no requests: 0 for a pool that only they use. */
   readonly maxRequestsPerBackend: number;
+  /** How far the limit falls while the pool has little to do (HAProxy's `minconn`); 0 for a fixed limit. */
+  readonly minConnectionsPerBackend: number;
+  /** Open and waiting work at which the whole limit is granted (HAProxy's `fullconn`). */
+  readonly fullConnections: number;
   /** Requests that wait for a slot; beyond it 503 at once. 0 means that none waits. */
   readonly maxQueue: number;
+  /** What clients that are turned away are told to wait; 0 for nothing. */
+  readonly retryAfterMs: number;
 }

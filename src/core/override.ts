@@ -85,6 +85,11 @@ export class OverrideBook {
     return [...this.#byKey.keys()];
   }
 
+  /** Keys that are overridden. */
+  get size(): number {
+    return this.#byKey.size;
+  }
+
   get isFull(): boolean {
     return this.#byKey.size >= MOST_OVERRIDDEN_KEYS;
   }

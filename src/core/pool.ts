@@ -16,6 +16,7 @@ import type { EjectionCounts } from "./ejection-counts.js";
 import { type Endpoint, isSameEndpoint, rowIdOf, type Snapshot } from "./endpoint.js";
 import type { PoolEvent, PoolListener } from "./events.js";
 import { Lease, type LeaseOwner } from "./lease.js";
+import { type GrowingLimit, limitAt } from "./limit.js";
 import type { Outcome } from "./outcome.js";
 import { outcomeIndex } from "./outcome.js";
 import type { EjectionCause, OutlierOptions, PoolCensus } from "./outlier.js";
@@ -48,13 +49,15 @@ export interface PoolOptions {
   readonly verdict?: VerdictRule | undefined;
   /** Most leases on one backend at once; 0 for no limit. */
   readonly maxInFlightPerBackend: number;
+  /** Undefined: the limit is the same at every load. */
+  readonly growingLimit?: GrowingLimit | undefined;
   /** Most waiters for a slot. */
   readonly maxQueue: number;
   /** How long a backend that left discovery may finish its open work. */
   readonly drainDeadlineMs: number;
-  /** Told of what must never happen; tests throw here. */
   /** From 0 to below 1: the chance of detection's enforcing percentages and jitter. */
   readonly random: () => number;
+  /** Told of what must never happen; tests throw here. */
   readonly onInvariantBroken: (what: string) => void;
   readonly scoreboard?: Scoreboard;
 }
@@ -91,6 +94,10 @@ export class Pool implements LeaseOwner {
   readonly #backends = new Map<string, Backend>();
   readonly #announcer: Announcer;
   #isGranting = false;
+  /** Leases that are open. */
+  #open = 0;
+  /** The load that limits were last made for. */
+  #limitedLoad = 0;
   #weightScale = 1;
   #appliedMs: number | undefined;
   #isDueMoved = false;
@@ -291,6 +298,8 @@ export class Pool implements LeaseOwner {
   settle(lease: Lease, outcome: Outcome, status: number, nowMs: number): void {
     const { backend } = lease;
     backend.row.giveBack(lease.writer);
+    this.#open--;
+    if (this.#options.growingLimit !== undefined) this.#growLimits(0);
     backend.row.add(COUNTER.success + outcomeIndex(outcome), lease.writer, 1);
     if (outcome === "success") backend.succeeded(nowMs);
     if (status >= 100 && status < 600) {
@@ -583,14 +592,29 @@ export class Pool implements LeaseOwner {
     });
   }
 
-  /** What was configured, unless it is overridden, as far as slow start grants it. */
+  /** What was configured, unless it is overridden, as far as load and slow start grant it. */
   #limit(backend: Backend): void {
-    const asked =
-      this.#overrides.of(backend.endpoint.key).limit?.value ?? this.#options.maxInFlightPerBackend;
-    const limit = rampedLimit(asked, backend.ramp);
-    if (backend.row.limit === limit) return;
-    backend.row.limit = limit;
-    this.tiers.place(backend);
+    const { maxInFlightPerBackend, growingLimit } = this.#options;
+    const most = this.#overrides.of(backend.endpoint.key).limit?.value ?? maxInFlightPerBackend;
+    const limit = rampedLimit(limitAt(most, growingLimit, this.#limitedLoad), backend.ramp);
+    const { row } = backend;
+    if (row.limit === limit) return;
+    const wasFull = row.isFull;
+    row.limit = limit;
+    // Those who order backends only ask whether one is full, and whoever is filed anew loses its turn.
+    if (row.isFull !== wasFull) this.tiers.place(backend);
+  }
+
+  /** Limits follow the load: what is open, what waits, and `more`. */
+  #growLimits(more: number): void {
+    const { growingLimit, maxInFlightPerBackend } = this.#options;
+    const load = Math.min(this.#open + this.queue.length + more, growingLimit?.fullLoad ?? 0);
+    if (load === this.#limitedLoad) return;
+    const before = limitAt(maxInFlightPerBackend, growingLimit, this.#limitedLoad);
+    this.#limitedLoad = load;
+    const isSame = limitAt(maxInFlightPerBackend, growingLimit, load) === before;
+    if (isSame && this.#overrides.size === 0) return;
+    for (const backend of this.#backends.values()) this.#limit(backend);
   }
 
   #administer(backend: Backend, why: string, nowMs: number): void {
@@ -673,9 +697,12 @@ export class Pool implements LeaseOwner {
 
   /** Once they were served, whoever waits still can use nothing of what is free. */
   #haveWaitersTheirDue(nowMs: number): boolean {
+    if (this.#options.growingLimit !== undefined) this.#growLimits(1);
     if (this.queue.length === 0) return true;
     if (this.#isGranting) return false;
     this.#grant(nowMs);
+    // Whoever was served may have given its slot back already.
+    if (this.#options.growingLimit !== undefined) this.#growLimits(1);
     return this.queue.length === 0 || this.queue.boundCount > 0;
   }
 
@@ -688,6 +715,7 @@ export class Pool implements LeaseOwner {
 
   #take(backend: Backend, nowMs: number): Lease {
     backend.row.take(WRITER);
+    this.#open++;
     backend.used(nowMs);
     if (this.tiers.state.isPanicking) this.row.add(COUNTER.panicPicks, WRITER, 1);
     this.tiers.taken(backend);

@@ -5,11 +5,11 @@ import type { Ticket, Waiter } from "../core/queue.js";
 import { COUNTER } from "../core/scoreboard.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { AccessRecord } from "./access-record.js";
-import { ProxyError } from "./errors.js";
+import { ProxyError, type ProxyErrorCode } from "./errors.js";
 import type { UpstreamService } from "./upstream-service.js";
 
 /** What a search needs of a pool. */
-type SearchedService = Pick<UpstreamService, "pool" | "timeouts" | "retries">;
+type SearchedService = Pick<UpstreamService, "pool" | "timeouts" | "retries" | "retryAfterMs">;
 
 /** Who is looking for a backend. */
 export interface SearchOwner {
@@ -89,7 +89,7 @@ export class BackendSearch implements Waiter {
       this.#found(lease);
     } else if (pool.refusal(this) === "no-usable-backend") {
       pool.count("refusedNoBackend");
-      this.#owner.onSearchFailed(new ProxyError("no-usable-backend", "connect"));
+      this.#fail("no-usable-backend", "connect");
     } else {
       this.#queue(nowMs);
     }
@@ -147,7 +147,7 @@ export class BackendSearch implements Waiter {
     this.#record.queuePosition += pool.queue.length;
     this.#ticket = pool.enqueue(this);
     if (this.#ticket === undefined) {
-      this.#owner.onSearchFailed(new ProxyError("queue-full", "queue"));
+      this.#fail("queue-full", "queue");
       return;
     }
     this.#waitingSinceMs = nowMs;
@@ -157,7 +157,13 @@ export class BackendSearch implements Waiter {
   #queueTimedOut(): void {
     this.#service.pool.count("queueTimeouts");
     this.cancel(this.#clock.nowMs());
-    this.#owner.onSearchFailed(new ProxyError("queue-timeout", "queue"));
+    this.#fail("queue-timeout", "queue");
+  }
+
+  /** It may be otherwise in a moment, and the client is told in how long. */
+  #fail(code: ProxyErrorCode, phase: "queue" | "connect"): void {
+    const { retryAfterMs } = this.#service;
+    this.#owner.onSearchFailed(new ProxyError(code, phase, { retryAfterMs }));
   }
 
   #countWait(nowMs: number): void {

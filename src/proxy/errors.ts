@@ -234,7 +234,11 @@ export interface ProxyErrorFacts {
   readonly isAnswered?: boolean;
   /** Whether it happened on a connection that had served before. Default false. */
   readonly isReused?: boolean;
+  /** What a client that gets a 503 is told to wait (RFC 9110 section 10.2.3); 0 for nothing. Default 1 second. */
+  readonly retryAfterMs?: number;
 }
+
+const DEFAULT_RETRY_AFTER_MS = 1_000;
 
 /** An expected failure of an exchange or tunnel. What follows from it is in the functions below, nowhere else. */
 export class ProxyError extends Error {
@@ -245,6 +249,7 @@ export class ProxyError extends Error {
   readonly isSent: boolean;
   readonly isReused: boolean;
   readonly isAnswered: boolean;
+  readonly retryAfterMs: number;
   readonly #status: number | undefined;
 
   constructor(code: ProxyErrorCode, phase: ErrorPhase, facts: ProxyErrorFacts = {}) {
@@ -257,6 +262,7 @@ export class ProxyError extends Error {
     this.isSent = facts.isSent ?? false;
     this.isReused = facts.isReused ?? false;
     this.isAnswered = facts.isAnswered ?? false;
+    this.retryAfterMs = facts.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS;
     this.#status = facts.status;
     if (facts.cause !== undefined) this.cause = facts.cause;
   }

@@ -12,6 +12,8 @@ export interface UpstreamRules {
   reuse: ReuseConfig;
   /** Undefined where any request may go anywhere. */
   affinity: Affinity | undefined;
+  /** What clients that are turned away are told to wait; 0 for nothing. */
+  retryAfterMs: number;
 }
 
 /** A pool as the data plane uses it: whom to ask, how long to wait, what is open. */

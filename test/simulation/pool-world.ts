@@ -6,10 +6,12 @@ import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import type { PoolEvent } from "../../src/core/events.js";
 import type { Lease } from "../../src/core/lease.js";
+import { type GrowingLimit, limitAt } from "../../src/core/limit.js";
 import type { Outcome } from "../../src/core/outcome.js";
 import type { Pool } from "../../src/core/pool.js";
 import type { Ticket } from "../../src/core/queue.js";
 import { COUNTER_NAMES, type CounterName } from "../../src/core/scoreboard.js";
+import { rampedLimit } from "../../src/core/slow-start.js";
 import type { WeightChange } from "../../src/core/weight.js";
 import { endpoint, newPool, OUTLIER, terms } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
@@ -46,6 +48,7 @@ export class PoolWorld {
   readonly pool: Pool;
   readonly #random: () => number;
   readonly #limit: number;
+  readonly #growing: GrowingLimit | undefined;
   readonly #leases: Lease[] = [];
   readonly #waiting: { readonly number: number; readonly ticket: Ticket }[] = [];
   readonly #expected = new Map<Backend, Expectation>();
@@ -62,11 +65,13 @@ export class PoolWorld {
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
-    this.#limit = this.#below(3);
+    this.#limit = this.#below(4);
+    this.#growing = seed % 3 === 0 ? { least: 1, fullLoad: 12 } : undefined;
     this.pool = newPool({
       balancer: () => balancerFor(seed % 4, this.#random),
       outlier: { ...OUTLIER, maxEjectionPercent: MAX_EJECTION_PERCENT },
       maxInFlightPerBackend: this.#limit,
+      growingLimit: this.#growing,
       maxQueue: MOST_WAITING,
       drainDeadlineMs: 3_000,
       slowStart: seed % 3 === 0 ? undefined : { windowMs: SLOW_START_MS, aggression: 1.5, minPercent: 0 },
@@ -124,11 +129,12 @@ export class PoolWorld {
 
   #acquire(): void {
     const avoid = this.#random() < 0.2 ? [...this.pool.backends()].slice(0, 1 + this.#below(2)) : [];
-    const free = [...this.pool.backends()].filter((backend) => this.#mayBePicked(backend));
-    const isQueueEmpty = this.#waiting.length === 0;
+    const free = [...this.pool.backends()].filter(
+      (backend) => this.#isEligible(backend) && this.#hasRoom(backend, 1),
+    );
     const lease = this.pool.acquire(avoid, this.#nowMs);
     if (lease !== undefined) {
-      if (!isQueueEmpty) throw new Error("a newcomer overtook those who wait");
+      if (this.#waiting.length > 0) throw new Error("a newcomer overtook those who wait");
       if (!free.includes(lease.backend))
         throw new Error(`${lease.backend.id} was picked though not eligible`);
       if (avoid.includes(lease.backend) && free.some((backend) => !avoid.includes(backend)))
@@ -137,7 +143,8 @@ export class PoolWorld {
       this.#picks.set(lease.backend.id, (this.#picks.get(lease.backend.id) ?? 0) + 1);
       return;
     }
-    if (free.length > 0) throw new Error(`nothing was picked though ${free[0]?.id} is free`);
+    const [left] = free.filter((backend) => this.#hasRoom(backend, 1));
+    if (left !== undefined) throw new Error(`nothing was picked though ${left.id} is free`);
     const hasUsable = [...this.pool.backends()].some((backend) => this.#isEligible(backend));
     if (this.pool.refusal() !== (hasUsable ? "all-full" : "no-usable-backend"))
       throw new Error("wrong refusal");
@@ -354,11 +361,14 @@ export class PoolWorld {
   }
 
   #mayBePicked(backend: Backend): boolean {
-    return this.#isEligible(backend) && this.#openOn(backend) < this.#limitOf(backend);
+    return this.#isEligible(backend) && this.#hasRoom(backend, 0);
   }
 
-  #limitOf({ ramp }: Backend): number {
-    return this.#limit === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(this.#limit * ramp));
+  /** Under the limit that load and slow start grant. @param more who is about to ask */
+  #hasRoom(backend: Backend, more: number): boolean {
+    const load = this.#leases.length + this.#waiting.length + more;
+    const limit = rampedLimit(limitAt(this.#limit, this.#growing, load), backend.ramp);
+    return limit === 0 || this.#openOn(backend) < limit;
   }
 
   #openOn(backend: Backend): number {

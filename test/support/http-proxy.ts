@@ -44,6 +44,7 @@ export interface HttpProxyOptions {
   readonly maxInFlightPerBackend?: number;
   readonly maxConnectionsPerBackend?: number;
   readonly maxQueue?: number;
+  readonly retryAfterMs?: number;
   readonly trusted?: readonly string[];
   readonly connectionMode?: ConnectionMode;
 }
@@ -112,6 +113,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     retryBudget: new RetryBudget(),
     affinity: options.affinity,
     reuse: { mode: "safe", safeForMs: 1_000, ...options.reuse },
+    retryAfterMs: options.retryAfterMs ?? 1_000,
     work: new OpenWork(),
     connections,
   };

@@ -122,7 +122,8 @@ export class TcpProxy {
         for (const resolve of this.#waiting.splice(0)) resolve();
       },
     };
-    const upstream = { pool: this.pool, timeouts, retries, work: this.work, affinity: options.affinity };
+    const { affinity } = options;
+    const upstream = { pool: this.pool, timeouts, retries, retryAfterMs: 1_000, work: this.work, affinity };
     const listenerOptions: ListenerOptions = {
       config: listenerConfig(options),
       protocol: tcpProtocol({ listener: "front", upstream, clock, accessLog }),

@@ -1,12 +1,21 @@
 import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
-import { choice, duration, flag, integer, strictMap } from "./field.js";
+import { choice, duration, flag, integer, isAbove, isAnyMap, strictMap } from "./field.js";
 import { agentCheckSchema, healthCheckSchema } from "./health-check.js";
 import { flapDampingSchema, savedListSchema, suspicionSchema } from "./lists.js";
 import { outlierDetectionSchema } from "./outlier-detection.js";
 import { retriesSchema } from "./retries.js";
 import { nameField } from "./route.js";
 import { slowStartSchema } from "./slow-start.js";
+
+/** The smaller of two limits of which 0 means none; 0 for neither. */
+function mostOf(limits: {
+  readonly maxConnectionsPerBackend: number;
+  readonly maxRequestsPerBackend: number;
+}): number {
+  const set = [limits.maxConnectionsPerBackend, limits.maxRequestsPerBackend].filter((limit) => limit > 0);
+  return set.length === 0 ? 0 : Math.min(...set);
+}
 
 const shared = {
   suspicion: suspicionSchema
@@ -68,11 +77,27 @@ const shared = {
       min: 0,
       max: 1_000_000,
     }).prefault(0),
+    minConnectionsPerBackend: integer(
+      "The limit falls to this while the pool has little to do and grows with its load; 0 for a fixed limit.",
+      { min: 0, max: 1_000_000 },
+    ).prefault(0),
+    fullConnections: integer(
+      "Open and waiting requests of the pool at which its backends have their whole limit; a tenth of what the listeners before it take when left out.",
+      { min: 1, max: 1_000_000 },
+    ).optional(),
+    retryAfter: duration(
+      "How long clients that are turned away for want of room or of a backend are told to wait; 0 to say nothing.",
+    ).prefault("1s"),
     maxQueue: integer("Most requests that wait for a slot; beyond it 503 at once. 0 when none may wait.", {
       min: 0,
       max: 1_000_000,
     }).prefault(1_000),
   })
+    .refine((limits) => !isAbove(limits.minConnectionsPerBackend, mostOf(limits)), {
+      path: ["minConnectionsPerBackend"],
+      error: "at most maxConnectionsPerBackend and maxRequestsPerBackend, one of which has to be set",
+      when: isAnyMap,
+    })
     .prefault({})
     .describe("What one backend and the queue before them take."),
   allBackups: flag("All usable backups share the work, rather than the first of them alone.").prefault(false),

@@ -570,6 +570,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
       close: this.#closesAfter,
       withBody,
       date,
+      retryAfterMs: error.retryAfterMs,
     });
     this.#wrote(this.#connection.writeText(text));
   }

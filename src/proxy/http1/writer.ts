@@ -143,12 +143,15 @@ export interface ReplyOptions {
   readonly close: boolean;
   readonly withBody: boolean;
   readonly date: string;
+  /** What the client of a 503 is told to wait; nothing by default. */
+  readonly retryAfterMs?: number;
 }
 
 /** A whole reply of our own. */
 export function replyText(status: number, body: string, options: ReplyOptions): string {
   const connection = options.close ? "connection: close\r\n" : "";
-  const retry = status === 503 ? "retry-after: 1\r\n" : "";
+  const retrySeconds = Math.ceil((options.retryAfterMs ?? 0) / 1_000);
+  const retry = status === 503 && retrySeconds > 0 ? `retry-after: ${retrySeconds}\r\n` : "";
   const head =
     `HTTP/1.1 ${status} ${reasonOf(status)}\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
     `cache-control: no-store\r\ndate: ${options.date}\r\n${retry}${connection}\r\n`;

@@ -16,7 +16,10 @@ import type { UpstreamService } from "../upstream-service.js";
 export interface TcpOptions {
   /** Name of the listener, for the access line. */
   readonly listener: string;
-  readonly upstream: Pick<UpstreamService, "pool" | "timeouts" | "retries" | "work" | "affinity">;
+  readonly upstream: Pick<
+    UpstreamService,
+    "pool" | "timeouts" | "retries" | "retryAfterMs" | "work" | "affinity"
+  >;
   readonly clock: Clock;
   readonly accessLog: AccessSink;
 }

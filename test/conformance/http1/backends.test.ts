@@ -316,6 +316,7 @@ describe("the queue", () => {
       maxInFlightPerBackend: 1,
       maxQueue: 1,
       timeouts: { queueMs: 5_000 },
+      retryAfterMs: 2_500,
     });
     backend.script = () => undefined;
     const first = proxy.dial();
@@ -326,8 +327,10 @@ describe("the queue", () => {
     await until(() => proxy.pool.queue.length === 1);
     const third = proxy.dial();
     await third.send(GET);
+    await third.receives("retry-after: 3\r\n");
     await third.receives("503 pilotfish: ");
     await clock.advance(5_000);
+    await second.receives("retry-after: 3\r\n");
     await second.receives("503 pilotfish: ");
     expect(proxy.records.map(({ errorCode, endState }) => [errorCode, endState])).toEqual([
       ["queue-full", "PQ"],

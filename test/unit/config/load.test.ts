@@ -169,7 +169,10 @@ describe("a minimal file", () => {
               intervalMs: 1_000,
             },
           },
-          limits: { maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
+          limits: {
+            ...{ maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
+            ...{ minConnectionsPerBackend: 0, fullConnections: 409, retryAfterMs: 1_000 },
+          },
           allBackups: false,
           panicThreshold: 50,
           drainDeadlineMs: 30_000,

@@ -1,0 +1,21 @@
+import type { ListenerConfig, PoolConfig, PoolLimits } from "./model.js";
+import { poolsOf } from "./pool-use.js";
+import type { ParsedConfig } from "./schema/config.js";
+
+/** The limits of a pool, as far as they follow from the listeners before it. */
+export function compileLimits(
+  { name, limits }: Pick<ParsedConfig["pools"][number], "limits"> & Pick<PoolConfig, "name">,
+  listeners: readonly ListenerConfig[],
+): PoolLimits {
+  const { maxRequestsPerBackend, fullConnections, retryAfter, ...rest } = limits;
+  const before = listeners.filter((listener) => poolsOf(listener).includes(name));
+  const isTcpOnly = before.length > 0 && before.every(({ protocol }) => protocol === "tcp");
+  const tenth = before.reduce((sum, listener) => sum + listener.limits.maxConnections, 0) / 10;
+  return {
+    ...rest,
+    maxRequestsPerBackend: isTcpOnly ? 0 : maxRequestsPerBackend,
+    // HAProxy's default for `fullconn`.
+    fullConnections: fullConnections ?? Math.max(1, Math.floor(tenth)),
+    retryAfterMs: retryAfter,
+  };
+}
