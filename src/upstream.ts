@@ -12,6 +12,7 @@ import { Prober, type WatchKind } from "./control/prober.js";
 import type { SavedList } from "./control/saved-list.js";
 import type { PoolSource, SourceDeps } from "./control/source.js";
 import type { Balancer } from "./core/balancer.js";
+import { HedgeDelay } from "./core/hedge-delay.js";
 import { Pool, type PoolOptions } from "./core/pool.js";
 import { RetryBudget } from "./core/retry-budget.js";
 import { createAgentProbe, createBalancer, createProbe, createSource } from "./extensions.js";
@@ -56,6 +57,7 @@ export class Upstream {
       pool,
       ...rulesOf(config),
       retryBudget: new RetryBudget(),
+      hedgeDelay: new HedgeDelay(),
       work: new OpenWork(),
       connections: new UpstreamConnections(pool, connectionOptions(config), clock),
     };

@@ -152,6 +152,8 @@ const COUNTED: readonly (readonly [name: string, help: string, counter: CounterN
   ["response_timeouts_total", "Answers that did not come in time.", "timeout"],
   ["retry_warnings_total", "Tries after the first.", "retries"],
   ["redispatch_warnings_total", "Tries that went to another backend.", "redispatches"],
+  ["hedges_total", "Second tries beside one that was silent, charged to the silent one.", "hedges"],
+  ["hedges_won_total", "Second tries that answered first.", "hedgesWon"],
   ["check_failures_total", "Active checks that failed.", "checksFailed"],
   ["check_successes_total", "Active checks that passed.", "checksPassed"],
   ["check_up_down_total", "Times active checks took it down.", "timesDown"],

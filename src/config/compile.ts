@@ -210,6 +210,7 @@ function compilePool(
       nonIdempotent: pool.retries.nonIdempotent,
       maxBodyBytes: pool.retries.maxBodyBytes,
       backoff: { baseMs: pool.retries.backoff.base, maxMs: pool.retries.backoff.max },
+      hedge: pool.retries.hedge,
       budget: pool.retries.budget,
     },
     reuse: { mode: pool.reuse, safeForMs: pool.reuseSafeFor },

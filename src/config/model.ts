@@ -1,3 +1,4 @@
+import type { HedgeAfter } from "../core/hedge-delay.js";
 import type { BalanceConfig } from "./balance-model.js";
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
 import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.js";
@@ -324,6 +325,8 @@ export interface RetryConfig {
   /** Bytes of a request's body that are kept for a further try. */
   readonly maxBodyBytes: number;
   readonly backoff: { readonly baseMs: number; readonly maxMs: number };
+  /** When a second try is sent beside one that has not answered; undefined for never. */
+  readonly hedge: HedgeAfter | undefined;
   /** Tries after the first that may be under way at once. */
   readonly budget: { readonly percent: number; readonly min: number };
 }

@@ -41,6 +41,8 @@ export const COUNTER_NAMES = [
   "retries",
   "redispatches",
   "retriesDenied",
+  "hedges",
+  "hedgesWon",
   "connectionsOpened",
   "connectionsReused",
   "timed",

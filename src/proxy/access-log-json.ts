@@ -17,8 +17,8 @@ const UNSAFE = /[^ !#-[\]-~]/;
  * - `method`, `target`, `version`, `host`, `status` (http; without a request line that was understood only
  *   `status`; 0 when no response began)
  * - `end` the two letters of HAProxy's termination state; `error` the failure's code
- * - `retries` tries after the first; `redispatched` true when one went to another backend; `reused` true when
- *   the upstream connection had served before
+ * - `retries` tries after the first; `redispatched` true when one went to another backend; `hedge` `won` or
+ *   `lost` where a second try was sent beside the first; `reused` true when the upstream connection had served before
  * - `bytesIn` from the client, `bytesOut` to the client
  * - `TR` (http), `Tw`, `Tc`, `Tr` (http), `Ta` (http) or `Tt` (tcp): HAProxy's timers in milliseconds with up
  *   to one decimal, -1 for what was not reached
@@ -41,6 +41,7 @@ export function formatJson(record: AccessRecord): string {
   if (record.errorCode !== undefined) line += `,"error":"${record.errorCode}"`;
   line += `,"retries":${record.retries}`;
   if (record.isRedispatched) line += `,"redispatched":true`;
+  if (record.hedge !== undefined) line += `,"hedge":"${record.hedge}"`;
   if (record.isReused) line += `,"reused":true`;
   line += `,"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut}${timers(record, isHttp)}`;
   return (

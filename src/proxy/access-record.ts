@@ -60,6 +60,8 @@ export class AccessRecord {
   retries = 0;
   /** Whether a later try went to another backend. */
   isRedispatched = false;
+  /** What became of the try beside the first one; undefined when there was none. */
+  hedge: "won" | "lost" | undefined = undefined;
   /** Whether the upstream connection had served before. */
   isReused = false;
   /** How many were ahead in the pool's queue. */
@@ -98,6 +100,7 @@ export class AccessRecord {
     this.errorCode = undefined;
     this.retries = 0;
     this.isRedispatched = false;
+    this.hedge = undefined;
     this.isReused = false;
     this.queuePosition = 0;
   }

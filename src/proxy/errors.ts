@@ -323,9 +323,13 @@ export function retryKindOf(error: ProxyError): RetryKind | undefined {
   }
 }
 
-/** Names what a failed dial means. */
-export function connectError(cause: unknown): ProxyError {
-  return new ProxyError(connectCode(errnoOf(cause)), "connect", { cause });
+/** Names what a failed dial means; where the dial does not know, the system's error tells. */
+export function connectError(
+  failure: "connect-refused" | "connect-timeout" | "connect-failed",
+  cause: unknown,
+): ProxyError {
+  const code = failure === "connect-failed" ? connectCode(errnoOf(cause)) : failure;
+  return new ProxyError(code, "connect", { cause });
 }
 
 /** The system's name of an error (`ECONNREFUSED`); empty when it has none. */

@@ -1,15 +1,16 @@
 import type { Lease } from "../core/lease.js";
 import type { Outcome } from "../core/outcome.js";
 import { COUNTER } from "../core/scoreboard.js";
-import type { Timer } from "../platform/clock.js";
 import type { AccessRecord, AccessSink } from "./access-record.js";
 import { BackendSearch, type FailedTry, type SearchOwner } from "./backend-search.js";
 import type { Connection } from "./connection.js";
-import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./dial.js";
-import { connectError, isCut, outcomeOf, ProxyError, retryKindOf } from "./errors.js";
-import { countExchange } from "./exchange-counts.js";
+import { type Dial, type DialFailure, dialConnection } from "./dial.js";
+import { connectError, isCut, outcomeOf, ProxyError } from "./errors.js";
+import { closeRecord, countExchange } from "./exchange-counts.js";
 import { grpcJudgement } from "./grpc-status.js";
 import { forwardedLines } from "./headers.js";
+import type { Hedge, HedgedExchange } from "./hedge.js";
+import { type Hedging, hedgingOf } from "./hedging.js";
 import type { Http1Upstream } from "./http1/upstream.js";
 import type {
   DownstreamReceiver,
@@ -18,11 +19,10 @@ import type {
   RequestHead,
   ResponseHead,
   SwitchedConnection,
-  UpstreamReceiver,
   UpstreamStream,
 } from "./message.js";
 import type { CutCause, Cuttable } from "./open-work.js";
-import { isIdempotent } from "./retry-policy.js";
+import { idleForLessMs } from "./retry-policy.js";
 import type { Destination } from "./router.js";
 import { Tries, type TriesContext, type TriesOwner } from "./tries.js";
 import { Tunnel, type TunnelOwner } from "./tunnel.js";
@@ -37,7 +37,7 @@ export interface ExchangeContext extends TriesContext {
  * whatever protocols carry it. Ends at one settle point: outcome, lease, counters, access line.
  */
 export class Exchange
-  implements DownstreamReceiver, UpstreamReceiver, SearchOwner, TriesOwner, DialHandler, Cuttable, TunnelOwner
+  implements DownstreamReceiver, SearchOwner, TriesOwner, HedgedExchange, Cuttable, TunnelOwner
 {
   readonly #context: ExchangeContext;
   readonly #destination: Destination;
@@ -47,6 +47,7 @@ export class Exchange
   readonly #startedMs: number;
   readonly #search: BackendSearch;
   readonly #tries: Tries;
+  readonly #hedging: Hedging | undefined;
   #lease: Lease | undefined;
   #dial: Dial | undefined;
   #connectingSinceMs = 0;
@@ -56,7 +57,6 @@ export class Exchange
   /** What a gRPC answer amounts to; 0 for any other. */
   #judgedStatus = 0;
   #sentMs = 0;
-  #totalTimer: Timer | undefined;
   #tunnel: Tunnel | undefined;
   #isOver = false;
 
@@ -79,6 +79,7 @@ export class Exchange
     record.pool = service.pool.name;
     this.#search = new BackendSearch(service, retry.max, record, this, context.clock);
     this.#tries = new Tries(destination, head, context, this, startedMs);
+    this.#hedging = hedgingOf(destination, head, this.#tries, record, context.clock, this);
   }
 
   get kind(): "request" | "tunnel" {
@@ -87,11 +88,7 @@ export class Exchange
 
   /** Looks for a backend. May end the exchange at once. */
   start(nowMs: number): void {
-    const { requestTotalMs } = this.#destination;
-    if (requestTotalMs > 0) {
-      const leftMs = Math.max(this.#startedMs + requestTotalMs - nowMs, 0);
-      this.#totalTimer = this.#context.clock.after(leftMs, () => this.#totalTimePassed());
-    }
+    this.#tries.start(nowMs);
     this.#destination.service.affinity?.begin(this.#search, this.#head, this.#downstream.client);
     this.#search.begin(nowMs);
   }
@@ -104,21 +101,15 @@ export class Exchange
     this.#lease = lease;
     service.work.add(lease.backend, this);
     this.#tries.begin();
-    const connection = service.connections.take(lease.backend, this.#idleForLessMs(), nowMs);
+    this.#hedging?.begin(lease, this.#search, nowMs);
+    const idleMs = idleForLessMs(service.reuse, this.#head);
+    const connection = service.connections.take(lease.backend, idleMs, nowMs);
     if (connection === undefined) this.#open(lease, nowMs);
     else this.#attempt(connection, lease, nowMs);
   }
 
   onSearchFailed(error: ProxyError): void {
     this.#fail(error);
-  }
-
-  /** How recently a connection must have been used to carry this request; see `ReuseConfig`. */
-  #idleForLessMs(): number {
-    const { reuse } = this.#destination.service;
-    if (reuse.mode === "never") return 0;
-    const canRepeat = isIdempotent(this.#head.method) && this.#head.body.kind === "none";
-    return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
   }
 
   #open(lease: Lease, nowMs: number): void {
@@ -144,13 +135,11 @@ export class Exchange
 
   onConnectFailed(failure: DialFailure, cause: Error): void {
     this.#dial = undefined;
-    const error =
-      failure === "connect-failed" ? connectError(cause) : new ProxyError(failure, "connect", { cause });
+    const error = connectError(failure, cause);
     if (!this.#triesAgain(error)) this.#fail(error);
   }
 
   #attempt(connection: Http1Upstream, lease: Lease, nowMs: number): void {
-    this.#lines ??= forwardedLines(this.#head, this.#downstream.client);
     this.#sentMs = nowMs;
     const upstream = connection.begin(this, this.#destination.serverMs);
     this.#upstream = upstream;
@@ -159,7 +148,7 @@ export class Exchange
       this.#record.connectMs = Math.max(this.#record.connectMs, 0);
       lease.backend.row.add(COUNTER.connectionsReused, lease.writer, 1);
     }
-    upstream.sendHead(this.#head, this.#lines);
+    upstream.sendHead(this.#head, this.requestLines());
     if (this.#head.body.kind === "none" || this.#tries.resend(upstream)) {
       upstream.flush();
     } else {
@@ -167,6 +156,11 @@ export class Exchange
       if (this.#head.expectsContinue || this.#tries.hasBodyBegun) upstream.flush();
       this.#downstream.readBody();
     }
+  }
+
+  requestLines(): string {
+    this.#lines ??= forwardedLines(this.#head, this.#downstream.client);
+    return this.#lines;
   }
 
   // ---------------------------------------------------------------- the request's body
@@ -199,9 +193,11 @@ export class Exchange
     this.#tries.end();
     if (this.#isReplaced(head)) return;
     this.#tries.commit();
+    const nowMs = this.#context.clock.nowMs();
+    this.#hedging?.answered(nowMs);
     this.#status = head.status;
     this.#judgedStatus = grpcJudgement(head.fields);
-    this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
+    this.#record.responseMs = nowMs - this.#sentMs;
     this.#downstream.sendHead(head);
   }
 
@@ -221,8 +217,7 @@ export class Exchange
     this.#upstream = undefined;
     this.#judgedStatus ||= grpcJudgement(trailers);
     this.#downstream.sendEnd(trailers);
-    const status = this.#judgedStatus || this.#status;
-    this.#settle(status >= 500 ? "server-error" : "success", undefined);
+    this.#settle((this.#judgedStatus || this.#status) >= 500 ? "server-error" : "success", undefined);
     this.#downstream.done();
   }
 
@@ -230,9 +225,8 @@ export class Exchange
     const lease = this.#lease;
     this.#upstream = undefined;
     if (lease === undefined) return;
-    this.#tries.commit();
+    this.#tries.close();
     this.#status = 101;
-    this.#totalTimer?.cancel();
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
     const client = this.#downstream.switchProtocol(head);
     this.#tunnel = new Tunnel({
@@ -258,16 +252,10 @@ export class Exchange
     if (!this.#isRepeated(error) && !this.#triesAgain(error)) this.#fail(error);
   }
 
-  /**
-   * A connection that had served before and died before the first byte of the answer was closed by the backend
-   * at leisure: that does not count against it, and what may be sent twice, or was not sent, goes out again on
-   * a fresh connection to the same backend.
-   */
+  /** The death of a connection that had served before does not count: on with a fresh one to the same backend. */
   #isRepeated(error: ProxyError): boolean {
     const lease = this.#lease;
-    if (lease === undefined || !error.isReused || !this.#tries.canSendAgain) return false;
-    if (retryKindOf(error) !== "empty-response") return false;
-    if (error.isSent && !this.#destination.retry.maySendTwice(this.#head)) return false;
+    if (lease === undefined || !this.#tries.survives(error)) return false;
     // Until there is a connection again nobody would take the body.
     this.#downstream.pauseBody();
     this.#open(lease, this.#context.clock.nowMs());
@@ -279,8 +267,10 @@ export class Exchange
     const lease = this.#lease;
     this.#tries.end();
     if (lease === undefined) return false;
+    const failed = { outcome: outcomeOf(error), status: 0 };
+    if (this.#takesHedge(lease, failed)) return true;
     const next = this.#tries.afterFailure(error, lease, this.#search);
-    if (next.isAllowed) this.#leave(lease, { outcome: outcomeOf(error), status: 0 }, next.pauseMs);
+    if (next.isAllowed) this.#leave(lease, failed, next.pauseMs);
     return next.isAllowed;
   }
 
@@ -294,10 +284,34 @@ export class Exchange
     if (!next.isAllowed) return false;
     this.#upstream?.cancel();
     this.#upstream = undefined;
-    const outcome = status >= 500 ? "server-error" : "success";
+    const failed: FailedTry = { outcome: status >= 500 ? "server-error" : "success", status: head.status };
     lease.judgedStatus = judgedStatus;
-    this.#leave(lease, { outcome, status: head.status }, next.pauseMs);
+    if (!this.#takesHedge(lease, failed)) this.#leave(lease, failed, next.pauseMs);
     return true;
+  }
+
+  /** The try beside this one, where there is one, takes its place. */
+  #takesHedge(lease: Lease, failed: FailedTry): boolean {
+    if (this.#hedging?.takesOver() !== true) return false;
+    this.#search.avoid.push(lease.backend);
+    lease.release(failed.outcome, failed.status, this.#context.clock.nowMs());
+    return true;
+  }
+
+  adopt(hedge: Hedge): void {
+    const { work } = this.#destination.service;
+    if (this.#lease !== undefined) work.remove(this.#lease.backend, this);
+    this.#dial?.cancel();
+    this.#upstream?.cancel();
+    this.#tries.end();
+    work.add(hedge.lease.backend, this);
+    this.#lease = hedge.lease;
+    this.#dial = hedge.dial;
+    this.#upstream = hedge.upstream;
+    this.#connectingSinceMs = hedge.connectingSinceMs;
+    this.#sentMs = hedge.sentMs;
+    this.#record.try(hedge.lease.backend);
+    this.#tries.begin();
   }
 
   #leave(lease: Lease, failed: FailedTry, pauseMs: number | undefined): void {
@@ -332,7 +346,7 @@ export class Exchange
     else this.#tunnel.break(new ProxyError(cause, "data"));
   }
 
-  #totalTimePassed(): void {
+  onTotalTimeOver(): void {
     this.#fail(new ProxyError("request-total-timeout", this.#phase()));
   }
 
@@ -359,23 +373,18 @@ export class Exchange
   #settle(outcome: Outcome, error: ProxyError | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { clock, accessLog } = this.#context;
-    const { service } = this.#destination;
     const record = this.#record;
-    const nowMs = clock.nowMs();
-    this.#totalTimer?.cancel();
+    const nowMs = this.#context.clock.nowMs();
     this.#tries.close();
+    this.#hedging?.stop(nowMs);
     this.#dial?.cancel();
     this.#search.cancel(nowMs);
     if (error !== undefined) record.fail(error);
     record.status = this.#status > 0 ? this.#status : (error?.status ?? 0);
     record.totalMs = nowMs - this.#startedMs;
-    record.bytesIn = this.#downstream.bytesIn;
-    record.bytesOut = this.#downstream.bytesOut;
-    record.poolConnections = service.work.size + service.pool.queue.length;
-    record.backendConnections = this.#lease?.backend.inFlight ?? 0;
+    closeRecord(record, this.#downstream, this.#destination.service, this.#lease);
     this.#release(outcome, nowMs);
-    accessLog.write(record);
+    this.#context.accessLog.write(record);
   }
 
   #release(outcome: Outcome, nowMs: number): void {
@@ -383,10 +392,9 @@ export class Exchange
     if (lease === undefined) return;
     this.#lease = undefined;
     this.#destination.service.work.remove(lease.backend, this);
-    const record = this.#record;
-    countExchange(record, lease, this.#tunnel);
+    countExchange(this.#record, lease, this.#tunnel);
     lease.judgedStatus = this.#judgedStatus;
-    lease.latencyMs = record.responseMs;
+    lease.latencyMs = this.#record.responseMs;
     lease.release(outcome, this.#status, nowMs);
   }
 }

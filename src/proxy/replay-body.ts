@@ -21,6 +21,11 @@ export class ReplayBody {
     return !this.#isLost;
   }
 
+  /** Whether that is the whole body. */
+  get isComplete(): boolean {
+    return this.#isComplete && !this.#isLost;
+  }
+
   /** The bytes are copied: they lie in a buffer that serves others next. */
   keep(bytes: Buffer): void {
     if (this.#isLost) return;

@@ -1,4 +1,4 @@
-import type { RetryConfig, RouteRetryConfig } from "../config/model.js";
+import type { RetryConfig, ReuseConfig, RouteRetryConfig } from "../config/model.js";
 import { backoffMs } from "../core/backoff.js";
 import { type RetryAdvice, type RetryConditions, retryAdvice, retryConditions } from "../core/retry.js";
 import { isUnsent, type ProxyError, retryKindOf } from "./errors.js";
@@ -9,9 +9,11 @@ const NEVER: RetryAdvice = { kind: "never" };
 /** RFC 9110 section 9.2.2: sending them twice is as good as once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
-/** Whether a request may be sent twice by its method alone. */
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
+/** How recently a connection must have been used to carry this request; see `ReuseConfig`. */
+export function idleForLessMs(reuse: ReuseConfig, head: RequestHead): number {
+  if (reuse.mode === "never") return 0;
+  const canRepeat = IDEMPOTENT.has(head.method) && head.body.kind === "none";
+  return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
 }
 
 /** What may be tried again, of a route to a pool. Immutable: made when routes are. */

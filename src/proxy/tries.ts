@@ -1,7 +1,7 @@
 import type { Lease } from "../core/lease.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { BackendSearch } from "./backend-search.js";
-import { isUnsent, type ProxyError } from "./errors.js";
+import { isUnsent, type ProxyError, retryKindOf } from "./errors.js";
 import type { FieldList, RequestHead, ResponseHead, UpstreamStream } from "./message.js";
 import { ReplayBody } from "./replay-body.js";
 import type { Destination } from "./router.js";
@@ -22,10 +22,12 @@ export type NextTry =
 const NO: NextTry = { isAllowed: false };
 const AT_ONCE: NextTry = { isAllowed: true, pauseMs: undefined };
 
-/** Who is told of a try that takes too long. */
+/** Who is told of what takes too long. */
 export interface TriesOwner {
   /** No head of an answer came within the time of a try. */
   onTryTooLong(): void;
+  /** The request's time is over, all tries together. */
+  onTotalTimeOver(): void;
 }
 
 /**
@@ -42,6 +44,7 @@ export class Tries {
   readonly #deadlineMs: number;
   #replay: ReplayBody | undefined;
   #timer: Timer | undefined;
+  #totalTimer: Timer | undefined;
   #hasBodyBegun = false;
   #holdsBudget = false;
 
@@ -70,6 +73,18 @@ export class Tries {
   /** Whether everything of the body that was given away could be given again. */
   get canSendAgain(): boolean {
     return !this.#hasBodyBegun || this.#replay?.isWhole === true;
+  }
+
+  /** Whether the whole request is here, so that another try needs nothing of the client. */
+  get hasWholeBody(): boolean {
+    return this.#head.body.kind === "none" || this.#replay?.isComplete === true;
+  }
+
+  /** The request begins to look for a backend. */
+  start(nowMs: number): void {
+    if (this.#deadlineMs === Number.POSITIVE_INFINITY) return;
+    const leftMs = Math.max(this.#deadlineMs - nowMs, 0);
+    this.#totalTimer = this.#context.clock.after(leftMs, () => this.#owner.onTotalTimeOver());
   }
 
   /** A try begins. */
@@ -115,7 +130,7 @@ export class Tries {
     // Away from a backend that breaks connections at once; one that was silent, or is the only one, gets a pause.
     if (error.code !== "upstream-reset" || !search.hasOther(lease))
       return this.#after(this.#backoffMs(search));
-    return this.#takeBudget() ? AT_ONCE : NO;
+    return this.takeBudget() ? AT_ONCE : NO;
   }
 
   /** May another try take the place of this answer? */
@@ -131,9 +146,28 @@ export class Tries {
     return advice.delayMs > service.timeouts.queueMs ? NO : this.#after(advice.delayMs);
   }
 
-  /** The exchange is over. */
+  /** A place in the budget, one for all that follows the first try; false when there is none. */
+  takeBudget(): boolean {
+    if (this.#holdsBudget) return true;
+    const { retryBudget, retries, work, pool } = this.#destination.service;
+    this.#holdsBudget = retryBudget.take(retries.budget, work.size + pool.queue.length);
+    if (!this.#holdsBudget) pool.count("retriesDenied");
+    return this.#holdsBudget;
+  }
+
+  /**
+   * Whether the same request may go out again on a fresh connection after this one broke: it had served before, and
+   * died before the first byte of the answer, so the backend closed it at leisure.
+   */
+  survives(error: ProxyError): boolean {
+    if (!error.isReused || !this.canSendAgain || retryKindOf(error) !== "empty-response") return false;
+    return !error.isSent || this.#destination.retry.maySendTwice(this.#head);
+  }
+
+  /** There is nothing left to try: the exchange is over, or a tunnel. */
   close(): void {
-    this.end();
+    this.commit();
+    this.#totalTimer?.cancel();
     if (!this.#holdsBudget) return;
     this.#holdsBudget = false;
     this.#destination.service.retryBudget.giveBack();
@@ -145,15 +179,7 @@ export class Tries {
 
   /** A try after a pause, unless the request's time is over before. */
   #after(pauseMs: number): NextTry {
-    if (this.#context.clock.nowMs() + pauseMs >= this.#deadlineMs || !this.#takeBudget()) return NO;
+    if (this.#context.clock.nowMs() + pauseMs >= this.#deadlineMs || !this.takeBudget()) return NO;
     return { isAllowed: true, pauseMs };
-  }
-
-  #takeBudget(): boolean {
-    if (this.#holdsBudget) return true;
-    const { retryBudget, retries, work, pool } = this.#destination.service;
-    this.#holdsBudget = retryBudget.take(retries.budget, work.size + pool.queue.length);
-    if (!this.#holdsBudget) pool.count("retriesDenied");
-    return this.#holdsBudget;
   }
 }

@@ -1,4 +1,5 @@
 import type { PoolTimeouts, RetryConfig, ReuseConfig } from "../config/model.js";
+import type { HedgeDelay } from "../core/hedge-delay.js";
 import type { Pool } from "../core/pool.js";
 import type { RetryBudget } from "../core/retry-budget.js";
 import type { Affinity } from "./affinity.js";
@@ -20,6 +21,7 @@ export interface UpstreamRules {
 export interface UpstreamService extends UpstreamRules {
   readonly pool: Pool;
   readonly retryBudget: RetryBudget;
+  readonly hedgeDelay: HedgeDelay;
   /** Exchanges and tunnels under way. */
   readonly work: OpenWork;
   readonly connections: UpstreamConnections;

@@ -8,6 +8,7 @@ import type {
 } from "../../src/config/model.js";
 import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
+import { HedgeDelay } from "../../src/core/hedge-delay.js";
 import { Pool } from "../../src/core/pool.js";
 import { RetryBudget } from "../../src/core/retry-budget.js";
 import { type Clock, systemClock } from "../../src/platform/clock.js";
@@ -112,6 +113,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     retries: retryConfig(options.retries),
     retryBudget: new RetryBudget(),
     affinity: options.affinity,
+    hedgeDelay: new HedgeDelay(),
     reuse: { mode: "safe", safeForMs: 1_000, ...options.reuse },
     retryAfterMs: options.retryAfterMs ?? 1_000,
     work: new OpenWork(),

@@ -10,6 +10,7 @@ export function retryConfig(changes: Partial<RetryConfig> = {}): RetryConfig {
     nonIdempotent: false,
     maxBodyBytes: 64 * 1024,
     backoff: { baseMs: 25, maxMs: 250 },
+    hedge: undefined,
     budget: { percent: 50, min: 10 },
     ...changes,
   };

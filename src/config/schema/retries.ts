@@ -1,4 +1,6 @@
+import type { HedgeAfter } from "../../core/hedge-delay.js";
 import type { GrpcStatusName, RetryKind } from "../../core/retry.js";
+import { parseDuration } from "../duration.js";
 import { accept, type Parsed, refuse } from "../parsed.js";
 import {
   duration,
@@ -8,6 +10,7 @@ import {
   isAbove,
   isAnyMap,
   list,
+  SUBSTITUTED,
   scalar,
   size,
   strictMap,
@@ -34,6 +37,12 @@ const on = list(
 const max = integer("Tries after the first.", { min: 0, max: 20 });
 const perTryTimeout = duration(
   "Longest wait for the head of an answer of one try, its connection included; 0 for no limit of its own.",
+);
+
+const hedge = scalar(
+  "A second try, at another backend, beside a first one that has not answered for so long: a time (50ms), or p95 for longer than 95% of the pool's answers take. The first answer counts. Only for what may be sent twice. Off by default.",
+  parseHedge,
+  { type: ["string"], pattern: `^(p\\d{1,2}(\\.\\d)?|\\d+(ms|s|m|h))$|${SUBSTITUTED}` },
 );
 
 /** `retries` of a pool. */
@@ -66,6 +75,7 @@ export const retriesSchema = strictMap({
     .describe(
       "Pause before a further try that follows an answer or a silence, at random up to a growing limit.",
     ),
+  hedge: hedge.optional(),
   budget: strictMap({
     percent: integer("Of the requests under way.", { min: 0, max: 100 }).prefault(50),
     min: integer("Always allowed.", { min: 0, max: 1_000_000 }).prefault(10),
@@ -84,6 +94,16 @@ export const routeRetriesSchema = strictMap({
 })
   .prefault({})
   .describe("In place of the pool's.");
+
+function parseHedge(input: unknown): Parsed<HedgeAfter> {
+  const percent = typeof input === "string" ? /^p(\d{1,2}(?:\.\d)?)$/.exec(input)?.[1] : undefined;
+  if (percent !== undefined && Number(percent) >= 50)
+    return accept({ kind: "percentile", percent: Number(percent) });
+  const time = parseDuration(input);
+  if (percent !== undefined || !time.ok || time.value < 1)
+    return refuse("p50 to p99.9, or a duration from 1ms");
+  return accept({ kind: "time", delayMs: time.value });
+}
 
 function parseCondition(input: unknown): Parsed<string | number> {
   const isKnown =

@@ -124,8 +124,7 @@ class TcpSession
     this.#dial = undefined;
     const lease = this.#lease;
     if (lease === undefined) return;
-    const error =
-      failure === "connect-failed" ? connectError(cause) : new ProxyError(failure, "connect", { cause });
+    const error = connectError(failure, cause);
     this.#options.upstream.work.remove(lease.backend, this);
     this.#lease = undefined;
     const failed = { outcome: outcomeOf(error), status: 0 };

@@ -325,6 +325,8 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "retries", "maxBodyBytes"], "17MiB", "0 to 16MiB"],
   [[...P, "retries", "backoff", "base"], "0s", "1ms"],
   [[...P, "retries", "backoff", "max"], "1ms", "at least base"],
+  [[...P, "retries", "hedge"], "p49", 'found "p49", expected p50 to p99.9, or a duration from 1ms'],
+  [[...P, "retries", "hedge"], "0s", "p50 to p99.9, or a duration from 1ms"],
   [[...P, "retries", "budget", "percent"], 101, "from 0 to 100"],
   [[...P, "retries", "budget", "min"], -1, "from 0 to 1000000"],
   [[...P, "reuse"], "sometimes", "expected safe, always or never"],

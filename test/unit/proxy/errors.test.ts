@@ -75,7 +75,7 @@ describe("the reply", () => {
 
   test("never shows the cause, which names the backend", () => {
     const cause = Object.assign(new Error("connect ECONNREFUSED 10.0.0.1:80"), { code: "ECONNREFUSED" });
-    const error = connectError(cause);
+    const error = connectError("connect-failed", cause);
     expect(error.cause).toBe(cause);
     expect(replyBody(error, "web")).not.toContain("10.0.0.1");
   });
@@ -90,11 +90,11 @@ describe("a failed dial", () => {
     ["EMFILE", "connect-exhausted"],
     ["EADDRNOTAVAIL", "connect-exhausted"],
   ])("with %s is %s", (errno, code) => {
-    expect(connectError(Object.assign(new Error(errno), { code: errno })).code).toBe(code);
+    expect(connectError("connect-failed", Object.assign(new Error(errno), { code: errno })).code).toBe(code);
   });
 
   test("without a system error is connect-failed", () => {
-    expect(connectError(undefined).code).toBe("connect-failed");
+    expect(connectError("connect-failed", undefined).code).toBe("connect-failed");
   });
 });
 

@@ -906,6 +906,9 @@ export interface Counters {
   panicPicks: number;
   /** Tries the retry budget had no room for. */
   retriesDenied: number;
+  /** Second tries sent beside one on this backend that was silent, and those of them that answered first. */
+  hedges: number;
+  hedgesWon: number;
 }
 
 export interface ResetStatsRequest {
@@ -6253,6 +6256,8 @@ function createBaseCounters(): Counters {
     totalMsMean: undefined,
     panicPicks: 0,
     retriesDenied: 0,
+    hedges: 0,
+    hedgesWon: 0,
   };
 }
 
@@ -6365,6 +6370,12 @@ export const Counters: MessageFns<Counters> = {
     }
     if (message.retriesDenied !== 0) {
       writer.uint32(273).double(message.retriesDenied);
+    }
+    if (message.hedges !== 0) {
+      writer.uint32(281).double(message.hedges);
+    }
+    if (message.hedgesWon !== 0) {
+      writer.uint32(289).double(message.hedgesWon);
     }
     return writer;
   },
@@ -6654,6 +6665,22 @@ export const Counters: MessageFns<Counters> = {
             message.retriesDenied = reader.double();
             continue;
           }
+          case 35: {
+            if (tag !== 281) {
+              break;
+            }
+
+            message.hedges = reader.double();
+            continue;
+          }
+          case 36: {
+            if (tag !== 289) {
+              break;
+            }
+
+            message.hedgesWon = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6705,6 +6732,8 @@ export const Counters: MessageFns<Counters> = {
     message.totalMsMean = object.totalMsMean ?? undefined;
     message.panicPicks = object.panicPicks ?? 0;
     message.retriesDenied = object.retriesDenied ?? 0;
+    message.hedges = object.hedges ?? 0;
+    message.hedgesWon = object.hedgesWon ?? 0;
     return message;
   },
 };
