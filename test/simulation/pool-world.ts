@@ -12,9 +12,11 @@ import type { Pool } from "../../src/core/pool.js";
 import type { Ticket } from "../../src/core/queue.js";
 import { COUNTER_NAMES, type CounterName } from "../../src/core/scoreboard.js";
 import { rampedLimit } from "../../src/core/slow-start.js";
+import type { TierOptions } from "../../src/core/tiers.js";
 import type { WeightChange } from "../../src/core/weight.js";
 import { endpoint, newPool, OUTLIER, terms } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
+import { workersOf } from "./tier-rule.js";
 
 const MAX_EJECTION_PERCENT = 40;
 const MOST_WAITING = 6;
@@ -49,6 +51,8 @@ export class PoolWorld {
   readonly #random: () => number;
   readonly #limit: number;
   readonly #growing: GrowingLimit | undefined;
+  readonly #tiers: TierOptions;
+  readonly #priorities: readonly number[];
   readonly #leases: Lease[] = [];
   readonly #waiting: { readonly number: number; readonly ticket: Ticket }[] = [];
   readonly #expected = new Map<Backend, Expectation>();
@@ -67,7 +71,10 @@ export class PoolWorld {
     this.#random = seededRandom(seed);
     this.#limit = this.#below(4);
     this.#growing = seed % 3 === 0 ? { least: 1, fullLoad: 12 } : undefined;
+    this.#tiers = { allBackups: seed % 8 < 4, panicThreshold: seed % 2 === 0 ? 0 : 50 };
+    this.#priorities = seed % 5 < 2 ? [0] : [0, 0, 1, 2];
     this.pool = newPool({
+      tiers: this.#tiers,
       balancer: () => balancerFor(seed % 4, this.#random),
       outlier: { ...OUTLIER, maxEjectionPercent: MAX_EJECTION_PERCENT },
       maxInFlightPerBackend: this.#limit,
@@ -130,12 +137,15 @@ export class PoolWorld {
   #acquire(): void {
     const avoid = this.#random() < 0.2 ? [...this.pool.backends()].slice(0, 1 + this.#below(2)) : [];
     const free = [...this.pool.backends()].filter(
-      (backend) => this.#isEligible(backend) && this.#hasRoom(backend, 1),
+      (backend) => this.#takesWork(backend) && this.#hasRoom(backend, 1),
     );
     const lease = this.pool.acquire(avoid, this.#nowMs);
     if (lease !== undefined) {
       if (this.#waiting.length > 0) throw new Error("a newcomer overtook those who wait");
-      if (!free.includes(lease.backend))
+      // Where only those to be avoided have room, or there are no others, a backup comes before them.
+      const left = free.length > 0 ? free : [...this.#workers()];
+      const isSpared = left.every((backend) => avoid.includes(backend));
+      if (!free.includes(lease.backend) && !(isSpared && this.#isEligible(lease.backend)))
         throw new Error(`${lease.backend.id} was picked though not eligible`);
       if (avoid.includes(lease.backend) && free.some((backend) => !avoid.includes(backend)))
         throw new Error(`${lease.backend.id} was picked though to be avoided`);
@@ -145,7 +155,7 @@ export class PoolWorld {
     }
     const [left] = free.filter((backend) => this.#hasRoom(backend, 1));
     if (left !== undefined) throw new Error(`nothing was picked though ${left.id} is free`);
-    const hasUsable = [...this.pool.backends()].some((backend) => this.#isEligible(backend));
+    const hasUsable = [...this.pool.backends()].some((backend) => this.#takesWork(backend));
     if (this.pool.refusal() !== (hasUsable ? "all-full" : "no-usable-backend"))
       throw new Error("wrong refusal");
     if (this.#random() < 0.7) this.#wait();
@@ -159,7 +169,7 @@ export class PoolWorld {
       granted: (lease) => {
         if (this.#waiting.shift()?.number !== number)
           throw new Error(`waiter ${number} was served out of order`);
-        if (!this.#isEligible(lease.backend))
+        if (!this.#takesWork(lease.backend))
           throw new Error(`a waiter got ${lease.backend.id}, not eligible`);
         if (this.#random() < 0.2) lease.release("success", 200, this.#nowMs);
         else this.#leases.push(lease);
@@ -202,6 +212,7 @@ export class PoolWorld {
       if (this.#random() < 0.25) continue;
       endpoints.push(
         endpoint(`b${id}`, {
+          priority: this.#oneOf(this.#priorities) ?? 0,
           port: 1 + id + (this.#random() < 0.1 ? 100 : 0),
           weight: this.#oneOf([1, 1, 2, 10, 0, 300]) ?? 1,
           admitted: this.#random() < 0.9,
@@ -314,7 +325,7 @@ export class PoolWorld {
     if (this.#random() < 0.02) {
       const lease = this.pool.acquire([], nowMs);
       if (lease === undefined) return;
-      if (!this.#isEligible(lease.backend)) throw new Error(`${lease.backend.id} was picked by a listener`);
+      if (!this.#takesWork(lease.backend)) throw new Error(`${lease.backend.id} was picked by a listener`);
       this.#leases.push(lease);
     }
   }
@@ -361,7 +372,15 @@ export class PoolWorld {
   }
 
   #mayBePicked(backend: Backend): boolean {
-    return this.#isEligible(backend) && this.#hasRoom(backend, 0);
+    return this.#takesWork(backend) && this.#hasRoom(backend, 0);
+  }
+
+  #workers(): ReadonlySet<Backend> {
+    return workersOf(this.pool.backends(), this.#tiers);
+  }
+
+  #takesWork(backend: Backend): boolean {
+    return this.#workers().has(backend);
   }
 
   /** Under the limit that load and slow start grant. @param more who is about to ask */
