@@ -112,7 +112,8 @@ function httpOptions(config: ListenerConfig, parts: ProtocolParts) {
 }
 
 function tcpOptions(config: ListenerConfig, parts: ProtocolParts) {
-  return { ...parts, listener: config.name, upstream: parts.service(config.pool ?? "") };
+  const router = new Router([], config.pool, parts.service, parts.random);
+  return { ...parts, listener: config.name, upstream: () => router.unrouted };
 }
 
 /** The maker of a union's member; the compiler cannot see that both come from the same member. */

@@ -138,9 +138,9 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
   };
 }
 
-function rulesOf({ timeouts, retries, reuse, balance, limits }: PoolConfig): UpstreamRules {
+function rulesOf({ timeouts, retries, reuse, balance, limits, fallback }: PoolConfig): UpstreamRules {
   const affinity = "on" in balance ? new Affinity(balance) : undefined;
-  return { timeouts, retries, reuse, affinity, retryAfterMs: limits.retryAfterMs };
+  return { timeouts, retries, reuse, affinity, fallback, retryAfterMs: limits.retryAfterMs };
 }
 
 function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamConnectionsOptions {

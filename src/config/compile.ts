@@ -221,6 +221,7 @@ function compilePool(
     limits: compileLimits(pool, listeners),
     allBackups: pool.allBackups,
     panicThreshold: pool.panicThreshold,
+    fallback: pool.fallback,
     drainDeadlineMs: pool.drainDeadline,
   };
 }

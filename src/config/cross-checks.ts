@@ -19,6 +19,7 @@ export function crossCheck(tree: unknown, document: ConfigDocument, report: Repo
   checks.checkAdvertise();
   for (const index of asList(valueAt(tree, ["listeners"])).keys()) checks.checkListener(["listeners", index]);
   checks.checkConsulConnections();
+  for (const index of asList(valueAt(tree, ["pools"])).keys()) checks.checkFallback(["pools", index]);
   for (const index of asList(valueAt(tree, ["pools"])).keys())
     checks.checkDiscovery(["pools", index, "discovery"]);
 }
@@ -97,6 +98,26 @@ class CrossChecks {
     }
     for (const [index, route] of routes.entries()) {
       if (isMap(route)) this.#checkRoute([...path, "routes", index], route);
+    }
+  }
+
+  /** A pool that exists, and never in a circle. */
+  checkFallback(path: Path): void {
+    const fallback = this.#at([...path, "fallback"]);
+    if (fallback === undefined) return;
+    this.#checkPool([...path, "fallback"]);
+    const pools = asList(this.#at(["pools"]));
+    const name = this.#at([...path, "name"]);
+    let next: unknown = fallback;
+    for (let steps = 0; steps < pools.length && typeof next === "string"; steps++) {
+      if (next === name) {
+        this.#expect([...path, "fallback"], "a pool that does not fall back on this one");
+        return;
+      }
+      next = valueAt(
+        pools.find((pool) => valueAt(pool, ["name"]) === next),
+        ["fallback"],
+      );
     }
   }
 

@@ -255,6 +255,8 @@ export interface PoolConfig {
   readonly allBackups: boolean;
   /** Percent of healthy backends below which health is ignored (Envoy); 0 never ignores it. */
   readonly panicThreshold: number;
+  /** Name of the pool that is used while this one has nothing healthy. */
+  readonly fallback: string | undefined;
   /** How long a backend that left discovery may finish its open work. */
   readonly drainDeadlineMs: number;
 }

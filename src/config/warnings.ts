@@ -6,6 +6,7 @@ import type { Report } from "./report.js";
 /** Tells of what is allowed and yet hardly meant. The report must hold nothing else. */
 export function findWarnings(config: Config, report: Report): void {
   const used = new Set(config.listeners.flatMap((listener) => poolsOf(listener)));
+  for (const { fallback } of config.pools) if (fallback !== undefined) used.add(fallback);
   for (const [index, pool] of config.pools.entries()) {
     if (used.has(pool.name)) continue;
     report.add({

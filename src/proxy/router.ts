@@ -1,4 +1,5 @@
 import type { RouteConfig, RouteMatchConfig } from "../config/model.js";
+import { firstHealthy } from "./fallback.js";
 import { RetryPolicy } from "./retry-policy.js";
 import type { UpstreamService } from "./upstream-service.js";
 
@@ -16,6 +17,8 @@ export interface RoutableHead {
 /** Where a request goes and what the route changes on the way. */
 export interface Destination {
   readonly service: UpstreamService;
+  /** In its place while its pool has nothing healthy; undefined where there is none. */
+  readonly fallback: Destination | undefined;
   /** The pool's own values where the route names none. */
   readonly requestTotalMs: number;
   readonly serverMs: number;
@@ -25,7 +28,7 @@ export interface Destination {
 /** Request path. Finds the pool of a request: the first route that matches, else the listener's own pool. */
 export class Router {
   readonly #routes: readonly Route[];
-  readonly #fallback: Destination | undefined;
+  readonly #unrouted: Destination | undefined;
   readonly #random: () => number;
 
   /**
@@ -34,24 +37,35 @@ export class Router {
    */
   constructor(
     routes: readonly RouteConfig[],
-    fallback: string | undefined,
+    pool: string | undefined,
     service: (name: string) => UpstreamService,
     random: () => number,
   ) {
     this.#routes = routes.map((route) => new Route(route, service));
-    this.#fallback = fallback === undefined ? undefined : destinationOf(service(fallback), undefined);
+    this.#unrouted = pool === undefined ? undefined : destinationOf(pool, service, undefined);
     this.#random = random;
   }
 
   /** Undefined when no route matches and the listener has no pool. */
   route(head: RoutableHead): Destination | undefined {
-    if (this.#routes.length === 0) return this.#fallback;
+    const found = this.#find(head);
+    return found === undefined ? undefined : firstHealthy(found);
+  }
+
+  /** The listener's own pool, or what stands behind it. Throws where the listener has none. */
+  get unrouted(): UpstreamService {
+    if (this.#unrouted === undefined) throw new Error("the listener has no pool");
+    return firstHealthy(this.#unrouted).service;
+  }
+
+  #find(head: RoutableHead): Destination | undefined {
+    if (this.#routes.length === 0) return this.#unrouted;
     const host = hostOf(head.authority);
     const path = pathOf(head.target);
     for (const route of this.#routes) {
       if (route.matches(host, path, head)) return route.choose(this.#random);
     }
-    return this.#fallback;
+    return this.#unrouted;
   }
 }
 
@@ -65,7 +79,7 @@ class Route {
     let upTo = 0;
     this.#choices = route.pools.map(({ pool, weight }) => {
       upTo += weight;
-      return { destination: destinationOf(service(pool), route), upTo };
+      return { destination: destinationOf(pool, service, route), upTo };
     });
     this.#totalWeight = upTo;
   }
@@ -86,9 +100,15 @@ class Route {
   }
 }
 
-function destinationOf(service: UpstreamService, route: RouteConfig | undefined): Destination {
+function destinationOf(
+  pool: string,
+  serviceOf: (name: string) => UpstreamService,
+  route: RouteConfig | undefined,
+): Destination {
+  const service = serviceOf(pool);
   return {
     service,
+    fallback: service.fallback === undefined ? undefined : destinationOf(service.fallback, serviceOf, route),
     requestTotalMs: route?.timeouts.requestTotalMs ?? service.timeouts.requestTotalMs,
     serverMs: route?.timeouts.serverMs ?? service.timeouts.serverMs,
     retry: new RetryPolicy(service.retries, route?.retries),

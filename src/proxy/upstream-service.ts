@@ -15,6 +15,8 @@ export interface UpstreamRules {
   affinity: Affinity | undefined;
   /** What clients that are turned away are told to wait; 0 for nothing. */
   retryAfterMs: number;
+  /** Name of the pool that is used while this one has nothing healthy. */
+  fallback: string | undefined;
 }
 
 /** A pool as the data plane uses it: whom to ask, how long to wait, what is open. */

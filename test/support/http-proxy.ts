@@ -111,6 +111,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       ...options.timeouts,
     },
     retries: retryConfig(options.retries),
+    fallback: undefined,
     retryBudget: new RetryBudget(),
     affinity: options.affinity,
     hedgeDelay: new HedgeDelay(),

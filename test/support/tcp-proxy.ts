@@ -126,7 +126,7 @@ export class TcpProxy {
     const upstream = { pool: this.pool, timeouts, retries, retryAfterMs: 1_000, work: this.work, affinity };
     const listenerOptions: ListenerOptions = {
       config: listenerConfig(options),
-      protocol: tcpProtocol({ listener: "front", upstream, clock, accessLog }),
+      protocol: tcpProtocol({ listener: "front", upstream: () => upstream, clock, accessLog }),
       budget: this.budget,
       log: silentLog,
       connectionMode: options.connectionMode ?? "handle",

@@ -105,6 +105,7 @@ const shared = {
     "Percent of healthy backends below which health is ignored rather than work concentrated; 0 never ignores it.",
     { min: 0, max: 100 },
   ).prefault(50),
+  fallback: nameField("The pool that is used while this one has nothing healthy.").optional(),
   drainDeadline: duration("How long a backend that left discovery may finish its open work.").prefault("30s"),
 };
 

@@ -12,14 +12,18 @@ import type { CutCause, Cuttable } from "../open-work.js";
 import { Tunnel, type TunnelOwner } from "../tunnel.js";
 import type { UpstreamService } from "../upstream-service.js";
 
+/** What a session needs of its pool. */
+export type TcpUpstream = Pick<
+  UpstreamService,
+  "pool" | "timeouts" | "retries" | "retryAfterMs" | "work" | "affinity"
+>;
+
 /** What all sessions of a listener share. */
 export interface TcpOptions {
   /** Name of the listener, for the access line. */
   readonly listener: string;
-  readonly upstream: Pick<
-    UpstreamService,
-    "pool" | "timeouts" | "retries" | "retryAfterMs" | "work" | "affinity"
-  >;
+  /** The pool of a new session. */
+  readonly upstream: () => TcpUpstream;
   readonly clock: Clock;
   readonly accessLog: AccessSink;
 }
@@ -40,6 +44,7 @@ class TcpSession
 {
   readonly kind = "tunnel";
   readonly #options: TcpOptions;
+  readonly #upstream: TcpUpstream;
   readonly #client: Connection;
   readonly #context: SessionContext;
   readonly #record: AccessRecord;
@@ -52,8 +57,10 @@ class TcpSession
   #isOver = false;
 
   constructor(options: TcpOptions, client: Connection, context: SessionContext) {
-    const { clock, upstream } = options;
+    const { clock } = options;
+    const upstream = options.upstream();
     this.#options = options;
+    this.#upstream = upstream;
     this.#client = client;
     this.#context = context;
     this.#startedMs = clock.nowMs();
@@ -86,7 +93,8 @@ class TcpSession
   // ---------------------------------------------------------------- the way to a backend
 
   onLease(lease: Lease): void {
-    const { clock, upstream } = this.#options;
+    const { clock } = this.#options;
+    const upstream = this.#upstream;
     this.#lease = lease;
     this.#connectingSinceMs ??= clock.nowMs();
     upstream.work.add(lease.backend, this);
@@ -99,7 +107,8 @@ class TcpSession
   }
 
   onConnected(connection: Connection): void {
-    const { clock, upstream } = this.#options;
+    const { clock } = this.#options;
+    const upstream = this.#upstream;
     const lease = this.#lease;
     this.#dial = undefined;
     if (lease === undefined || this.#isOver) {
@@ -125,7 +134,7 @@ class TcpSession
     const lease = this.#lease;
     if (lease === undefined) return;
     const error = connectError(failure, cause);
-    this.#options.upstream.work.remove(lease.backend, this);
+    this.#upstream.work.remove(lease.backend, this);
     this.#lease = undefined;
     const failed = { outcome: outcomeOf(error), status: 0 };
     if (error.code !== "connect-exhausted" && this.#search.tryAgain(lease, failed)) return;
@@ -167,7 +176,8 @@ class TcpSession
   /** The one settle point. */
   #finish(error: ProxyError | undefined): void {
     this.#isOver = true;
-    const { clock, upstream, accessLog } = this.#options;
+    const { clock, accessLog } = this.#options;
+    const upstream = this.#upstream;
     const nowMs = clock.nowMs();
     const record = this.#record;
     this.#dial?.cancel();
@@ -187,8 +197,7 @@ class TcpSession
     const lease = this.#lease;
     if (lease === undefined) return;
     this.#lease = undefined;
-    const { upstream } = this.#options;
-    upstream.work.remove(lease.backend, this);
+    this.#upstream.work.remove(lease.backend, this);
     if (this.#tunnel !== undefined) this.#time(lease, nowMs);
     lease.release(outcome, 0, nowMs);
   }

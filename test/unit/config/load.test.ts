@@ -175,6 +175,7 @@ describe("a minimal file", () => {
           },
           allBackups: false,
           panicThreshold: 50,
+          fallback: undefined,
           drainDeadlineMs: 30_000,
         },
       ],
@@ -774,5 +775,23 @@ describe("loadConfig", () => {
     expect(await loadConfig(join(folder, "no.yaml"), { env: {} })).toMatchObject({
       problems: [{ message: "no such file" }],
     });
+  });
+});
+
+describe("a fallback", () => {
+  const pool = (name: string, fallback: string) =>
+    `{ name: ${name}, discovery: { type: file, path: e.yaml }, fallback: ${fallback} }`;
+  const listener = 'listeners: [{ name: front, bind: ":80", pool: a }]';
+
+  it("may stand behind another, and is used by it alone", () => {
+    const text = `${listener}\npools: [${pool("a", "b")}, { name: b, discovery: { type: file, path: e.yaml } }]`;
+    expect(read(text).pools[0]?.fallback).toBe("b");
+    expect(warningsOf(text)).toEqual([]);
+  });
+
+  it("must exist, and never lead back", () => {
+    expect(problemsOf(`${listener}\npools: [${pool("a", "c")}]`).join()).toMatch(/pools\[0\]\.fallback/);
+    const circle = problemsOf(`${listener}\npools: [${pool("a", "b")}, ${pool("b", "a")}]`);
+    expect(circle.join()).toContain("a pool that does not fall back on this one");
   });
 });

@@ -420,6 +420,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "limits", "maxQueue"], -1, "from 0 to 1000000"],
   [[...P, "allBackups"], "some", "true or false"],
   [[...P, "panicThreshold"], 101, "from 0 to 100"],
+  [[...P, "fallback"], 5, "a name of letters"],
   [[...P, "drainDeadline"], "x", DURATION],
 ];
 

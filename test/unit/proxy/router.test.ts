@@ -147,3 +147,29 @@ describe("a router", () => {
     expect(router.route(head)).toMatchObject({ requestTotalMs: 10, serverMs: 2, retry: { max: 0 } });
   });
 });
+
+describe("a fallback", () => {
+  /** Pools by name: how many are healthy, how many take work, and what stands behind them. */
+  type Pools = Readonly<Record<string, readonly [healthy: number, usable: number, fallback?: string]>>;
+
+  function chosen(pools: Pools): string | undefined {
+    const serviceOf = (name: string) => {
+      const [eligibleCount, usable, fallback] = pools[name] ?? [0, 0];
+      const pool = { name, eligibleCount, tiers: { state: { usable } } };
+      return { ...service(name), pool, fallback } as unknown as UpstreamService;
+    };
+    const head = { method: "GET", authority: "a", target: "/", value: () => undefined };
+    return new Router([], "a", serviceOf, () => 0).route(head)?.service.pool.name;
+  }
+
+  it.each<[string, Pools, string]>([
+    ["is not asked while the pool has something healthy", { a: [1, 1, "b"], b: [1, 1] }, "a"],
+    ["takes over where nothing is healthy", { a: [0, 0, "b"], b: [1, 1] }, "b"],
+    ["takes over before a panic", { a: [0, 3, "b"], b: [1, 1] }, "b"],
+    ["has one of its own", { a: [0, 0, "b"], b: [0, 2, "c"], c: [1, 1] }, "c"],
+    ["is passed over where it has nothing either: the first in a panic", { a: [0, 0, "b"], b: [0, 2] }, "b"],
+    ["leaves the pool to say why where nobody takes work", { a: [0, 0, "b"], b: [0, 0] }, "a"],
+  ])("%s", (_title, pools, name) => {
+    expect(chosen(pools)).toBe(name);
+  });
+});

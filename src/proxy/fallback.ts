@@ -1,0 +1,25 @@
+import type { UpstreamService } from "./upstream-service.js";
+
+/** Something that leads to a pool, and what stands behind it. */
+interface Led {
+  readonly service: Pick<UpstreamService, "pool">;
+  /** Used while the pool has nothing healthy; undefined where there is none. */
+  readonly fallback: Led | undefined;
+}
+
+/**
+ * Request path. The first in a chain of fallbacks whose pool has a healthy backend; where none has, the first that
+ * takes work all the same (in a panic), and else the one asked for, which then says why.
+ */
+export function firstHealthy<Destination extends Led & { readonly fallback: Destination | undefined }>(
+  wanted: Destination,
+): Destination {
+  if (wanted.fallback === undefined || wanted.service.pool.eligibleCount > 0) return wanted;
+  for (let next: Destination | undefined = wanted.fallback; next !== undefined; next = next.fallback) {
+    if (next.service.pool.eligibleCount > 0) return next;
+  }
+  for (let next: Destination | undefined = wanted; next !== undefined; next = next.fallback) {
+    if (next.service.pool.tiers.state.usable > 0) return next;
+  }
+  return wanted;
+}
