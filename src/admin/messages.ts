@@ -108,6 +108,7 @@ export class Messages {
         consecutiveLocalOriginFailure: monitor.consecutiveLocalOriginFailure,
         successRate: monitor.successRate,
         latencyMs: backend.latency.quantileMs,
+        probation: backend.probation.owed,
       },
       weight: this.weight(weightLayers(pool, backend)),
       inFlight: row.inFlight,

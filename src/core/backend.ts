@@ -11,6 +11,7 @@ import { type Endpoint, formatAddress, rowIdOf } from "./endpoint.js";
 import { LatencyMonitor } from "./latency.js";
 import type { Outcome } from "./outcome.js";
 import { OutlierMonitor } from "./outlier.js";
+import { Probation } from "./probation.js";
 import type { Row } from "./scoreboard.js";
 
 /** Present and good enough, present but not good enough, held back for flapping, or no longer in the list. */
@@ -85,6 +86,7 @@ export class Backend {
   #lastSuccessMs = Number.NaN;
   readonly monitor = new OutlierMonitor();
   readonly latency = new LatencyMonitor();
+  readonly probation = new Probation();
   /** Whoever judges its health by its traffic; undefined where nobody does. */
   observer: OutcomeObserver | undefined;
   /** What its checks found last; undefined before the first. */

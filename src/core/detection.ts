@@ -30,6 +30,8 @@ export interface DetectionHost {
     untilMs: number | undefined,
     nowMs: number,
   ): void;
+  /** The probation of a backend began or ended: its limit follows. */
+  limited(backend: Backend): void;
   /** The demotion of a backend moved: its weight follows. */
   demoted(backend: Backend, why: string, nowMs: number): void;
   note(event: PoolEvent, nowMs: number): void;
@@ -67,12 +69,13 @@ export class Detection {
   }
 
   /** Request path. Takes note of how an attempt ended; may eject. `status` as HTTP has it. */
-  settled(backend: Backend, outcome: Outcome, status: number, nowMs: number): void {
+  settled(backend: Backend, outcome: Outcome, status: number, takenMs: number, nowMs: number): void {
     const options = this.#host.options();
     if (options === undefined) return;
     if (this.#sweepAtMs === Number.POSITIVE_INFINITY) this.#beginInterval(nowMs + options.intervalMs);
     const cause = recordOutcome(options, backend.monitor, outcome, status);
     if (cause !== undefined) this.#detected(options, backend, cause, cause, nowMs);
+    else if (backend.probation.owed > 0) this.#probed(options, backend, outcome, takenMs, nowMs);
   }
 
   /** Request path. A backend began to answer after so long. */
@@ -98,14 +101,24 @@ export class Detection {
     const mostJitterMs = options?.maxEjectionTimeJitterMs ?? 0;
     const jitterMs = mostJitterMs === 0 ? 0 : mostJitterMs * this.#random();
     const untilMs = beginEjection(this.#times, backend.monitor, cause, { durationMs, jitterMs }, nowMs);
+    this.#endProbation(backend);
     this.#host.state(backend, "ejected", why, untilMs, nowMs);
     this.#host.dueMoved();
   }
 
-  /** Ends an ejection. */
+  /** Ends an ejection. What a detector ejected is on probation from then on. */
   unEject(backend: Backend, why: string, nowMs: number): void {
+    const { cause } = backend.monitor;
+    const options = this.#host.options();
     endEjection(backend.monitor, nowMs);
-    this.#host.state(backend, "active", why, undefined, nowMs);
+    let text = why;
+    if (options !== undefined && options.probation > 0 && cause !== undefined && cause !== "manual") {
+      const { probation, inFlight } = backend;
+      probation.begin(cause, options.probation, inFlight, nowMs + options.intervalMs, nowMs);
+      this.#host.limited(backend);
+      text = `${why}; on probation, owes ${successes(options.probation)}`;
+    }
+    this.#host.state(backend, "active", text, undefined, nowMs);
     this.#host.dueMoved();
   }
 
@@ -124,6 +137,7 @@ export class Detection {
       const { monitor } = backend;
       if (monitor.ejectedUntilMs !== undefined && monitor.ejectedUntilMs <= nowMs)
         this.unEject(backend, "ejection time served", nowMs);
+      if (backend.probation.untilMs <= nowMs) this.#probationDue(backend, nowMs);
       forgive(times, monitor, nowMs);
     }
     if (this.#sweepAtMs <= nowMs) this.#sweep(nowMs);
@@ -134,10 +148,35 @@ export class Detection {
   nextDueMs(): number {
     const times = this.#times;
     let due = Math.min(this.#sweepAtMs, this.#latency.nextDueMs());
-    for (const { monitor } of this.#host.backends()) {
-      due = Math.min(due, monitor.ejectedUntilMs ?? due, forgivenAtMs(times, monitor));
+    for (const { monitor, probation } of this.#host.backends()) {
+      due = Math.min(due, monitor.ejectedUntilMs ?? due, forgivenAtMs(times, monitor), probation.untilMs);
     }
     return due;
+  }
+
+  /** Request path. An attempt of a backend on probation ended, and no detector fired. */
+  #probed(options: OutlierOptions, backend: Backend, outcome: Outcome, takenMs: number, nowMs: number): void {
+    const { probation } = backend;
+    const { cause } = probation;
+    const step = probation.judge(outcome, takenMs);
+    if (step === "going-on") return;
+    // One failure is all it may have: where the cap keeps it in, thresholds judge it from here on.
+    this.#endProbation(backend);
+    if (step === "failed" && cause !== undefined)
+      this.#detected(options, backend, cause, `failed on probation after ${cause}`, nowMs);
+  }
+
+  /** An interval in which nobody came, since the check kept it out or nothing was to do, tells nothing. */
+  #probationDue(backend: Backend, nowMs: number): void {
+    const { probation, lastUsedMs = -1 } = backend;
+    if (lastUsedMs >= probation.sinceMs) this.#endProbation(backend);
+    else probation.untilMs = nowMs + this.#times.intervalMs;
+  }
+
+  #endProbation(backend: Backend): void {
+    if (backend.probation.cause === undefined) return;
+    backend.probation.end();
+    this.#host.limited(backend);
   }
 
   #beginInterval(sweepAtMs: number): void {
@@ -219,4 +258,8 @@ export class Detection {
   #count(backend: Backend, counter: number): void {
     backend.row.add(counter, this.#writer, 1);
   }
+}
+
+function successes(count: number): string {
+  return count === 1 ? "one success" : `${count} successes`;
 }

@@ -127,7 +127,9 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
   }
   if (backend.row.isFull) {
     const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight`;
-    reasons.push(reason("limit", text, undefined, undefined));
+    const { owed, sinceMs, untilMs } = backend.probation;
+    if (owed === 0) reasons.push(reason("limit", text, undefined, undefined));
+    else reasons.push(reason("limit", `${text}, ${probationWords(backend)}`, sinceMs, untilMs));
   }
   if (backend.isEligible && !pool.tiers.takesWork(backend)) {
     const text = `a backup of tier ${pool.tiers.numberOf(backend)} while tier ${pool.tiers.state.tier} has usable ones`;
@@ -215,10 +217,15 @@ function candidateText(
   return isAvoided ? `in, but to be avoided: ${numbers}` : `in: ${numbers}`;
 }
 
-/** Why the weight in force is less than the one asked for. */
+function probationWords({ probation: { cause, owed } }: Backend): string {
+  return `on probation after ${cause}, ${owed} more ${owed === 1 ? "success" : "successes"} to go`;
+}
+
+/** Why it gets less than was asked for. */
 function reductionWords(backend: Backend): string {
   const words: string[] = [];
   if (backend.rampSinceMs !== undefined) words.push(`slow start grants ${percent(backend.ramp)}`);
+  if (backend.probation.owed > 0) words.push(probationWords(backend));
   if (backend.demotion < 1) words.push(`demoted to ${percent(backend.demotion)}, ${backend.latency.why}`);
   return words.length === 0 ? "" : ` (${words.join("; ")})`;
 }

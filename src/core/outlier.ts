@@ -57,6 +57,8 @@ export interface OutlierOptions {
   readonly maxEjectionPercent: number;
   /** So many that take new work stay, whatever they do; at least 1. */
   readonly minHealthyBackends: number;
+  /** Successes that a backend owes after an ejection: until then one failure ejects it again; 0 for none. */
+  readonly probation: number;
   /** A passed active check ends an ejection. */
   readonly successfulActiveHealthCheckUneject: boolean;
   /** Demotion of backends that answer too slowly; undefined when it is off. */

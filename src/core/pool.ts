@@ -316,7 +316,8 @@ export class Pool implements LeaseOwner {
   /** Detection hears of an attempt. */
   #judge(lease: Lease, outcome: Outcome, status: number, nowMs: number): void {
     const { backend, judgedStatus, latencyMs } = lease;
-    this.#detection.settled(backend, outcome, judgedStatus === 0 ? status : judgedStatus, nowMs);
+    const judged = judgedStatus === 0 ? status : judgedStatus;
+    this.#detection.settled(backend, outcome, judged, lease.takenMs, nowMs);
     if (latencyMs >= 0) this.#detection.timed(backend, latencyMs, nowMs);
   }
 
@@ -592,11 +593,12 @@ export class Pool implements LeaseOwner {
     });
   }
 
-  /** What was configured, unless it is overridden, as far as load and slow start grant it. */
+  /** What was configured, unless it is overridden, as far as load, slow start and probation grant it. */
   #limit(backend: Backend): void {
     const { maxInFlightPerBackend, growingLimit } = this.#options;
     const most = this.#overrides.of(backend.endpoint.key).limit?.value ?? maxInFlightPerBackend;
-    const limit = rampedLimit(limitAt(most, growingLimit, this.#limitedLoad), backend.ramp);
+    const granted = rampedLimit(limitAt(most, growingLimit, this.#limitedLoad), backend.ramp);
+    const limit = backend.probation.limit(granted);
     const { row } = backend;
     if (row.limit === limit) return;
     const wasFull = row.isFull;
@@ -688,6 +690,7 @@ export class Pool implements LeaseOwner {
         untilMs: number | undefined,
         nowMs: number,
       ) => this.#state(backend, "detection", state, why, untilMs, nowMs),
+      limited: (backend: Backend) => this.#limit(backend),
       demoted: (backend: Backend, why: string, nowMs: number) => this.#weigh(backend, why, nowMs),
       note: (event: PoolEvent, nowMs: number) => this.#announcer.note(event, nowMs),
       dueMoved: () => this.#moveDue(),

@@ -31,6 +31,7 @@ export const FAULT_OPTIONS: OutlierOptions = {
   maxEjectionTimeMs: 12_000,
   maxEjectionTimeJitterMs: 500,
   maxEjectionPercent: CAP_PERCENT,
+  probation: 1,
   latency: {
     percentile: 90,
     factor: 3,

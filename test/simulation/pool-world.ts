@@ -76,7 +76,7 @@ export class PoolWorld {
     this.pool = newPool({
       tiers: this.#tiers,
       balancer: () => balancerFor(seed % 4, this.#random),
-      outlier: { ...OUTLIER, maxEjectionPercent: MAX_EJECTION_PERCENT },
+      outlier: { ...OUTLIER, maxEjectionPercent: MAX_EJECTION_PERCENT, probation: seed % 2 },
       maxInFlightPerBackend: this.#limit,
       growingLimit: this.#growing,
       maxQueue: MOST_WAITING,
@@ -383,10 +383,11 @@ export class PoolWorld {
     return this.#workers().has(backend);
   }
 
-  /** Under the limit that load and slow start grant. @param more who is about to ask */
+  /** Under the limit that load, slow start and probation grant. @param more who is about to ask */
   #hasRoom(backend: Backend, more: number): boolean {
     const load = this.#leases.length + this.#waiting.length + more;
-    const limit = rampedLimit(limitAt(this.#limit, this.#growing, load), backend.ramp);
+    const granted = rampedLimit(limitAt(this.#limit, this.#growing, load), backend.ramp);
+    const limit = backend.probation.limit(granted);
     return limit === 0 || this.#openOn(backend) < limit;
   }
 

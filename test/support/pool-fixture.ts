@@ -81,6 +81,7 @@ export const OUTLIER: OutlierOptions = {
   maxEjectionTimeJitterMs: 0,
   maxEjectionPercent: 50,
   minHealthyBackends: 1,
+  probation: 0,
   successfulActiveHealthCheckUneject: true,
   latency: undefined,
 };

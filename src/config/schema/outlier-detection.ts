@@ -115,6 +115,10 @@ const outlierDetectionMap = strictMap({
     min: 1,
     max: 1_000_000,
   }).prefault(1),
+  probation: integer(
+    "Successes that a backend owes after an ejection: until then it gets one request at a time, and one failure ejects it again; 0 for none.",
+    { min: 0, max: 1_000 },
+  ).prefault(1),
   successfulActiveHealthCheckUneject: flag("Whether a passed active check ends an ejection.").prefault(true),
   latency: latencySchema
     .optional()

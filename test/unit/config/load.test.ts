@@ -158,6 +158,7 @@ describe("a minimal file", () => {
             maxEjectionTimeJitterMs: 0,
             maxEjectionPercent: 50,
             minHealthyBackends: 1,
+            probation: 1,
             successfulActiveHealthCheckUneject: true,
             latency: {
               percentile: 90,

@@ -378,6 +378,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "outlierDetection", "baseEjectionTime"], "0s", "expected at least 1ms"],
   [[...P, "outlierDetection", "maxEjectionTime"], "29s", "expected at least baseEjectionTime"],
   [[...P, "outlierDetection", "maxEjectionPercent"], 101, "from 0 to 100"],
+  [[...P, "outlierDetection", "probation"], 1_001, "from 0 to 1000"],
   [[...P, "outlierDetection", "consecutiveLocalOriginFailure"], -1, "from 0 to 1000000"],
   [[...P, "outlierDetection", "successRateMinimumHosts"], -1, "from 0 to 1000000"],
   [[...P, "outlierDetection", "successRateRequestVolume"], -1, "from 0 to 1000000"],

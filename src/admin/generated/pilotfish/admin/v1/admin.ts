@@ -570,7 +570,11 @@ export interface DetectionFact {
     | number
     | undefined;
   /** The time that is compared, in milliseconds; absent when too few answers are remembered. */
-  latencyMs?: number | undefined;
+  latencyMs?:
+    | number
+    | undefined;
+  /** Successes it owes since it returned from an ejection: until then one request at a time, and one failure ejects. */
+  probation: number;
 }
 
 /** The weight in force and its layers. */
@@ -3505,6 +3509,7 @@ function createBaseDetectionFact(): DetectionFact {
     consecutiveLocalOriginFailure: 0,
     successRate: undefined,
     latencyMs: undefined,
+    probation: 0,
   };
 }
 
@@ -3545,6 +3550,9 @@ export const DetectionFact: MessageFns<DetectionFact> = {
     }
     if (message.latencyMs !== undefined) {
       writer.uint32(97).double(message.latencyMs);
+    }
+    if (message.probation !== 0) {
+      writer.uint32(104).uint32(message.probation);
     }
     return writer;
   },
@@ -3658,6 +3666,14 @@ export const DetectionFact: MessageFns<DetectionFact> = {
             message.latencyMs = reader.double();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.probation = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3691,6 +3707,7 @@ export const DetectionFact: MessageFns<DetectionFact> = {
     message.consecutiveLocalOriginFailure = object.consecutiveLocalOriginFailure ?? 0;
     message.successRate = object.successRate ?? undefined;
     message.latencyMs = object.latencyMs ?? undefined;
+    message.probation = object.probation ?? 0;
     return message;
   },
 };
