@@ -41,7 +41,12 @@ export class GrpcProbe implements Probe {
           : ({ code: "L4TOUT", detail: `no connection within ${timeoutMs} ms` } as const),
     };
     const check = new ProbeRun(this.#clock, timeoutMs, connection, done);
-    const broken = (why: string) => check.settle(false, isOpen ? "L7RSP" : "L4CON", why);
+    let isConnected = false;
+    session.socket.once("connect", () => {
+      isConnected = true;
+    });
+    const early = () => (isConnected && this.#tls !== undefined ? "L6RSP" : "L4CON");
+    const broken = (why: string) => check.settle(false, isOpen ? "L7RSP" : early(), why);
     session.once("connect", () => {
       isOpen = true;
       this.#ask(session, check);
