@@ -1,3 +1,4 @@
+import type { AffinityConfig } from "./config/affinity-model.js";
 import type { BalanceConfig } from "./config/balance-model.js";
 import type { AgentCheckConfig, HealthCheckConfig } from "./config/health-model.js";
 import type { ConsulConfig, DiscoveryConfig, ListenerConfig } from "./config/model.js";
@@ -18,6 +19,7 @@ import type { Balancer } from "./core/balancer.js";
 import { ConsistentHash } from "./core/balancers/consistent-hash.js";
 import { Ewma } from "./core/balancers/ewma.js";
 import { First } from "./core/balancers/first.js";
+import { Keyed } from "./core/balancers/keyed.js";
 import { Leastconn } from "./core/balancers/leastconn.js";
 import { Maglev } from "./core/balancers/maglev.js";
 import { RandomDraws } from "./core/balancers/random.js";
@@ -44,6 +46,9 @@ type Makers<Union, Name extends keyof Union, Rest extends readonly unknown[], Ma
     ...rest: Rest
   ) => Made;
 };
+
+/** Points on the ring that affinity by hash goes by. */
+const AFFINITY_NODES = 128;
 
 const BALANCERS: Makers<BalanceConfig, "algorithm", [Random], Balancer> = {
   leastconn: (config) => new Leastconn(config),
@@ -126,9 +131,16 @@ function makerOf<Config, Rest extends readonly unknown[], Made>(
   return maker as (config: Config, ...rest: Rest) => Made;
 }
 
-/** The balancer a pool's configuration names. */
-export function createBalancer(config: BalanceConfig, random: Random): Balancer {
-  return makerOf<BalanceConfig, [Random], Balancer>(BALANCERS, config.algorithm)(config, random);
+/** The balancer a pool's configuration names, under its affinity by hash if it has one. */
+export function createBalancer(
+  config: BalanceConfig,
+  affinity: AffinityConfig | undefined,
+  random: Random,
+): Balancer {
+  const balancer = makerOf<BalanceConfig, [Random], Balancer>(BALANCERS, config.algorithm)(config, random);
+  if (affinity?.type !== "hash") return balancer;
+  const { loadFactor } = affinity;
+  return new Keyed(new ConsistentHash({ virtualNodes: AFFINITY_NODES, loadFactor }, random), balancer);
 }
 
 /** A source that a pool's configuration names. */

@@ -16,6 +16,7 @@ import { HedgeDelay } from "./core/hedge-delay.js";
 import { Pool, type PoolOptions } from "./core/pool.js";
 import { RetryBudget } from "./core/retry-budget.js";
 import { createAgentProbe, createBalancer, createProbe, createSource } from "./extensions.js";
+import type { Clock } from "./platform/clock.js";
 import type { Log } from "./platform/log.js";
 import { Affinity } from "./proxy/affinity.js";
 import { UpstreamConnections, type UpstreamConnectionsOptions } from "./proxy/http1/upstream-connections.js";
@@ -35,6 +36,15 @@ export interface UpstreamParts {
   readonly onInvariantBroken: (what: string) => void;
 }
 
+/** Events after which other backends may bear the names that cookies hold. */
+const MEMBERSHIP: ReadonlySet<string> = new Set([
+  "backend-added",
+  "backend-removed",
+  "backend-leaving",
+  "backend-returned",
+  "endpoint-changed",
+]);
+
 /**
  * A pool with all that works on it: the control plane's keeper, and the data plane's view. Built from its
  * configuration, wired to both planes, and told of another configuration while it runs.
@@ -50,12 +60,12 @@ export class Upstream {
     const { clock, random } = parts.deps;
     this.#config = config;
     this.#parts = parts;
-    const balancer = () => createBalancer(config.balance, random);
+    const balancer = () => createBalancer(config.balance, config.affinity, random);
     const pool = new Pool(poolOptions(config, balancer, parts));
     logPoolEvents(pool, parts.log);
     this.service = {
       pool,
-      ...rulesOf(config),
+      ...rulesOf(config, affinityOf(config, pool, clock)),
       retryBudget: new RetryBudget(),
       hedgeDelay: new HedgeDelay(),
       work: new OpenWork(),
@@ -67,6 +77,7 @@ export class Upstream {
       else if (event.type === "state-changed" && event.fact === "check" && event.to === "down") {
         if (this.#config.healthCheck?.isCutWhenDown) work.cut(event.backend, "marked-down");
       }
+      if (MEMBERSHIP.has(event.type)) this.service.affinity?.membershipChanged();
     });
     const source = buildSource(config, pool, parts);
     this.keeper = new PoolKeeper({ pool, source, prober: buildProber(config, pool, parts), clock });
@@ -87,11 +98,11 @@ export class Upstream {
     const { clock, random } = parts.deps;
     this.#config = config;
     this.#parts = parts;
-    const balancer = isSame(previous.balance, config.balance)
+    const balancer = isSame([previous.balance, previous.affinity], [config.balance, config.affinity])
       ? pool.options.balancer
-      : () => createBalancer(config.balance, random);
+      : () => createBalancer(config.balance, config.affinity, random);
     pool.reconfigure(poolOptions(config, balancer, parts), clock.nowMs());
-    Object.assign(this.service, rulesOf(config));
+    Object.assign(this.service, rulesOf(config, affinityOf(config, pool, clock, this.service.affinity)));
     connections.reconfigure(connectionOptions(config));
     if (!isSame(checkConfig(previous), checkConfig(config))) {
       this.keeper.replaceProber(buildProber(config, pool, parts));
@@ -138,9 +149,17 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
   };
 }
 
-function rulesOf({ timeouts, retries, reuse, balance, limits, fallback }: PoolConfig): UpstreamRules {
-  const affinity = "on" in balance ? new Affinity(balance) : undefined;
+function rulesOf(config: PoolConfig, affinity: Affinity | undefined): UpstreamRules {
+  const { timeouts, retries, reuse, limits, fallback } = config;
   return { timeouts, retries, reuse, affinity, fallback, retryAfterMs: limits.retryAfterMs };
+}
+
+/** What keeps clients at their backends; the one in force as long as it does what is asked for. */
+function affinityOf(config: PoolConfig, pool: Pool, clock: Clock, inForce?: Affinity): Affinity | undefined {
+  const { balance, affinity } = config;
+  if (affinity === undefined && !("on" in balance)) return undefined;
+  if (inForce?.isAs(balance, affinity) === true) return inForce;
+  return new Affinity(balance, affinity, pool, clock, inForce);
 }
 
 function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamConnectionsOptions {

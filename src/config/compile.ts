@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { compileAffinity } from "./compile-affinity.js";
 import { compileBalance } from "./compile-balance.js";
 import { compileOutlierDetection, compileSlowStart } from "./compile-detection.js";
 import { compileDiscovery, compileFlapDamping, compileSuspicion } from "./compile-discovery.js";
@@ -194,6 +195,7 @@ function compilePool(
     flapDamping: compileFlapDamping(pool.flapDamping),
     savedList: pool.savedList && { maxAgeMs: pool.savedList.maxAge },
     balance: compileBalance(pool.balance),
+    affinity: compileAffinity(pool.affinity),
     timeouts: {
       connectMs: pool.timeouts.connect,
       serverMs: pool.timeouts.server,

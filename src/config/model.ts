@@ -1,4 +1,5 @@
 import type { HedgeAfter } from "../core/hedge-delay.js";
+import type { AffinityConfig } from "./affinity-model.js";
 import type { BalanceConfig } from "./balance-model.js";
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
 import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.js";
@@ -241,6 +242,8 @@ export interface PoolConfig {
   /** Undefined when instances may come and go as they like. */
   readonly flapDamping: FlapDampingConfig | undefined;
   readonly balance: BalanceConfig;
+  /** Undefined where any request may go anywhere. */
+  readonly affinity: AffinityConfig | undefined;
   readonly timeouts: PoolTimeouts;
   readonly retries: RetryConfig;
   readonly reuse: ReuseConfig;

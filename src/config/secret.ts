@@ -14,6 +14,7 @@ const URL_WITH_CREDENTIALS = /:\/\/[^\s/@"']*@/g;
 
 /** Whether the value at the path, or anything inside it, is a secret. */
 export function isSecret(path: Path): boolean {
+  if (path.at(-1) === "secret") return true;
   return SECRET_PATHS.some((secret) => secret.every((step, index) => path[index] === step));
 }
 

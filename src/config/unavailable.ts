@@ -21,7 +21,6 @@ const UNAVAILABLE: readonly Unavailable[] = [
   },
   { path: "listeners.*.bind.*.tls" },
   { path: "listeners.*.bind.*.proxyProtocol" },
-  { path: "pools.*.affinity" },
 ];
 
 /**

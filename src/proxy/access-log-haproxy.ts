@@ -39,7 +39,7 @@ export function escapeHaproxy(text: string): string {
 
 function httpMiddle(record: AccessRecord): string {
   const timers = `${ms(record.requestMs)}/${ms(record.queueMs)}/${ms(record.connectMs)}/${ms(record.responseMs)}/${ms(record.totalMs)}`;
-  return `${timers} ${record.status === 0 ? -1 : record.status} ${record.bytesOut} - - ${record.endState}-- `;
+  return `${timers} ${record.status === 0 ? -1 : record.status} ${record.bytesOut} - - ${record.endState}${record.cookieState} `;
 }
 
 function tcpMiddle(record: AccessRecord): string {

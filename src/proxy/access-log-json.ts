@@ -16,7 +16,8 @@ const UNSAFE = /[^ !#-[\]-~]/;
  * - `pool`; `backend` the service id of the last backend tried; `address` its `host:port`
  * - `method`, `target`, `version`, `host`, `status` (http; without a request line that was understood only
  *   `status`; 0 when no response began)
- * - `end` the two letters of HAProxy's termination state; `error` the failure's code
+ * - `end` the two letters of HAProxy's termination state; `cookie` its other two, with affinity by cookie; `error`
+ *   the failure's code
  * - `retries` tries after the first; `redispatched` true when one went to another backend; `hedge` `won` or
  *   `lost` where a second try was sent beside the first; `reused` true when the upstream connection had served before
  * - `bytesIn` from the client, `bytesOut` to the client
@@ -38,6 +39,7 @@ export function formatJson(record: AccessRecord): string {
   }
   if (isHttp) line += requestFields(record);
   line += `,"end":"${record.endState}"`;
+  if (record.cookieState !== "--") line += `,"cookie":"${record.cookieState}"`;
   if (record.errorCode !== undefined) line += `,"error":"${record.errorCode}"`;
   line += `,"retries":${record.retries}`;
   if (record.isRedispatched) line += `,"redispatched":true`;

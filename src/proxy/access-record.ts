@@ -1,6 +1,9 @@
 import type { Backend } from "../core/backend.js";
 import { endStateOf, NORMAL_END, type ProxyError } from "./errors.js";
 
+/** Where no affinity by cookie is at work. */
+const NO_COOKIE_STATE = "--";
+
 /** A timer of something that was not reached, as HAProxy logs it. */
 export const NOT_REACHED = -1;
 
@@ -53,6 +56,8 @@ export class AccessRecord {
 
   /** HAProxy's first two letters of the termination state. */
   endState = NORMAL_END;
+  /** HAProxy's third and fourth letter: what the client's cookie said, and what was done to the answer's. */
+  cookieState = NO_COOKIE_STATE;
   /** `ProxyError.code`; undefined when it ended well. */
   errorCode: string | undefined;
 
@@ -97,6 +102,7 @@ export class AccessRecord {
     this.version = "";
     this.host = "";
     this.endState = NORMAL_END;
+    this.cookieState = NO_COOKIE_STATE;
     this.errorCode = undefined;
     this.retries = 0;
     this.isRedispatched = false;
@@ -109,6 +115,13 @@ export class AccessRecord {
   try(backend: Backend): void {
     this.backend = backend.endpoint.id;
     this.backendAddress = backend.address;
+  }
+
+  /** It is over: `status` is the answer's, 0 where there was none and the failure's counts. */
+  end(status: number, totalMs: number, error: ProxyError | undefined): void {
+    if (error !== undefined) this.fail(error);
+    this.status = status > 0 ? status : (error?.status ?? 0);
+    this.totalMs = totalMs;
   }
 
   /** States how it ended; the first failure is the one that counts. */

@@ -1,30 +1,170 @@
-import type { KeyConfig } from "../config/balance-model.js";
+import type { AffinityConfig } from "../config/affinity-model.js";
+import type { BalanceConfig, KeyConfig } from "../config/balance-model.js";
+import type { Backend } from "../core/backend.js";
 import { hashText } from "../core/hash.js";
-import type { Wish } from "../core/wish.js";
-import type { ClientFacts, RequestHead } from "./message.js";
+import type { Lease } from "../core/lease.js";
+import type { Pool } from "../core/pool.js";
+import { StickTable } from "../core/stick-table.js";
+import { takesBoundWork, type Wish } from "../core/wish.js";
+import type { Clock } from "../platform/clock.js";
+import type { AccessRecord } from "./access-record.js";
+import { type Claim, CookieAffinity } from "./affinity-cookie.js";
+import type { ClientFacts, FieldList, RequestHead, ResponseHead } from "./message.js";
 import { keyOf } from "./request-key.js";
 
 /** A wish that is still being made. */
 export interface OpenWish extends Wish {
   hash: number | undefined;
+  bound: Backend | undefined;
 }
 
-/** Request path. What of a request decides where it goes, in a pool whose balancer goes by a key. */
+/** What becomes of one request's affinity. */
+export interface Stick {
+  /** The request's fields as the application is to see them. */
+  fieldsOf(head: RequestHead): FieldList;
+  /** The answer as the client is to see it; what is to be remembered of it is. */
+  answered(answer: ResponseHead, backend: Backend): ResponseHead;
+}
+
+/** Request path. What of a request decides where it goes, and how its client is kept there. */
 export class Affinity {
-  readonly #hashKey: KeyConfig;
+  readonly #balance: BalanceConfig;
+  readonly #config: AffinityConfig | undefined;
+  readonly #hashKey: KeyConfig | undefined;
+  readonly #pool: Pool;
+  readonly #clock: Clock;
+  readonly #table: StickTable | undefined;
+  readonly #cookie: CookieAffinity | undefined;
 
-  constructor(hashKey: KeyConfig) {
-    this.#hashKey = hashKey;
+  /** @param previous what was in force before: a table that goes by the same key is kept */
+  constructor(
+    balance: BalanceConfig,
+    config: AffinityConfig | undefined,
+    pool: Pool,
+    clock: Clock,
+    previous?: Affinity,
+  ) {
+    this.#balance = balance;
+    this.#config = config;
+    this.#hashKey = config?.type === "hash" ? config : "on" in balance ? balance : undefined;
+    this.#pool = pool;
+    this.#clock = clock;
+    if (config?.type === "cookie") this.#cookie = new CookieAffinity(config, pool);
+    if (config?.type === "table") {
+      this.#table = previous?.tableFor(config) ?? new StickTable(config);
+      this.#table.reconfigure(config);
+    }
   }
 
-  /** Puts into the wish what a request says of its backend. */
-  begin(wish: OpenWish, head: RequestHead, client: ClientFacts): void {
-    const key = keyOf(this.#hashKey, head, client);
-    if (key !== undefined) wish.hash = hashText(key);
+  /** Whether it does what another configuration says. */
+  isAs(balance: BalanceConfig, config: AffinityConfig | undefined): boolean {
+    return JSON.stringify([this.#balance, this.#config]) === JSON.stringify([balance, config]);
   }
 
-  /** As `begin`, for a connection of which nothing but its client is known. */
-  beginTunnel(wish: OpenWish, clientAddress: string): void {
-    if (this.#hashKey.on === "source" && clientAddress !== "") wish.hash = hashText(clientAddress);
+  /** Its table, if that goes by this key. */
+  tableFor({ on, name }: KeyConfig): StickTable | undefined {
+    const own = this.#config;
+    return own?.type === "table" && own.on === on && own.name === name ? this.#table : undefined;
   }
+
+  /** Membership or descriptions of backends changed. */
+  membershipChanged(): void {
+    this.#cookie?.forget();
+  }
+
+  /** Puts into the wish what a request says of its backend; answers what is left to do, if anything. */
+  begin(wish: OpenWish, head: RequestHead, client: ClientFacts, record: AccessRecord): Stick | undefined {
+    if (this.#hashKey !== undefined) {
+      const key = keyOf(this.#hashKey, head, client);
+      if (key !== undefined) wish.hash = hashText(key);
+    }
+    if (this.#cookie !== undefined) {
+      const claim = this.#cookie.claim(head, record, this.#clock.wallMs());
+      wish.bound = claim.bound;
+      return new CookieStick(this.#cookie, claim, head.method, record, this.#clock);
+    }
+    if (this.#config?.type !== "table") return undefined;
+    const key = keyOf(this.#config, head, client);
+    return key === undefined ? undefined : this.#lookUp(wish, key);
+  }
+
+  /**
+   * As `begin`, for a connection of which nothing but its client is known; the answer is to be told of the backend
+   * that took it.
+   */
+  beginTunnel(wish: OpenWish, clientAddress: string): TableStick | undefined {
+    if (clientAddress === "") return undefined;
+    if (this.#hashKey?.on === "source") wish.hash = hashText(clientAddress);
+    const isSource = this.#config?.type === "table" && this.#config.on === "source";
+    return isSource ? this.#lookUp(wish, clientAddress) : undefined;
+  }
+
+  #lookUp(wish: OpenWish, key: string): TableStick | undefined {
+    if (this.#table === undefined) return undefined;
+    const id = this.#table.find(key, this.#clock.nowMs());
+    const backend = id === undefined ? undefined : this.#pool.backend(id);
+    if (backend !== undefined && takesBoundWork(backend)) wish.bound = backend;
+    return new TableStick(this.#table, key, this.#clock);
+  }
+}
+
+class CookieStick implements Stick {
+  readonly #cookie: CookieAffinity;
+  readonly #claim: Claim;
+  readonly #method: string;
+  readonly #record: AccessRecord;
+  readonly #clock: Clock;
+
+  constructor(cookie: CookieAffinity, claim: Claim, method: string, record: AccessRecord, clock: Clock) {
+    this.#cookie = cookie;
+    this.#claim = claim;
+    this.#method = method;
+    this.#record = record;
+    this.#clock = clock;
+  }
+
+  fieldsOf(head: RequestHead): FieldList {
+    return this.#cookie.requestFields(head.fields);
+  }
+
+  answered(answer: ResponseHead, backend: Backend): ResponseHead {
+    const nowMs = this.#clock.wallMs();
+    return this.#cookie.answered(answer, this.#method, backend, this.#claim, this.#record, nowMs);
+  }
+}
+
+/** An entry of the stick table that is made or moved once somebody served its key. */
+export class TableStick implements Stick {
+  readonly #table: StickTable;
+  readonly #key: string;
+  readonly #clock: Clock;
+
+  constructor(table: StickTable, key: string, clock: Clock) {
+    this.#table = table;
+    this.#key = key;
+    this.#clock = clock;
+  }
+
+  fieldsOf(head: RequestHead): FieldList {
+    return head.fields;
+  }
+
+  answered(answer: ResponseHead, backend: Backend): ResponseHead {
+    if (answer.status < 500) this.servedBy(backend);
+    return answer;
+  }
+
+  /** Only who served is remembered. */
+  servedBy(backend: Backend): void {
+    this.#table.store(this.#key, backend.id, this.#clock.nowMs());
+  }
+}
+
+/** An answer's head as the client is to see it, from the backend that holds the lease. */
+export function answeredHead(
+  stick: Stick | undefined,
+  answer: ResponseHead,
+  lease: Lease | undefined,
+): ResponseHead {
+  return stick === undefined || lease === undefined ? answer : stick.answered(answer, lease.backend);
 }

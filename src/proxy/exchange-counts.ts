@@ -21,6 +21,7 @@ export function closeRecord(
 /** Request path. Adds what a finished exchange took to the counters of its backend. */
 export function countExchange(record: AccessRecord, lease: Lease, tunnel: Tunnel | undefined): void {
   const { row } = lease.backend;
+  lease.latencyMs = record.responseMs;
   // A tunnel counted its own already.
   row.add(COUNTER.bytesIn, lease.writer, record.bytesIn - (tunnel?.bytesIn ?? 0));
   row.add(COUNTER.bytesOut, lease.writer, record.bytesOut - (tunnel?.bytesOut ?? 0));

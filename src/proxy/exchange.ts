@@ -2,6 +2,7 @@ import type { Lease } from "../core/lease.js";
 import type { Outcome } from "../core/outcome.js";
 import { COUNTER } from "../core/scoreboard.js";
 import type { AccessRecord, AccessSink } from "./access-record.js";
+import { answeredHead, type Stick } from "./affinity.js";
 import { BackendSearch, type FailedTry, type SearchOwner } from "./backend-search.js";
 import type { Connection } from "./connection.js";
 import { type Dial, type DialFailure, dialConnection } from "./dial.js";
@@ -58,6 +59,7 @@ export class Exchange
   #judgedStatus = 0;
   #sentMs = 0;
   #tunnel: Tunnel | undefined;
+  #stick: Stick | undefined;
   #isOver = false;
 
   /** @param startedMs when the first byte of the request came */
@@ -89,7 +91,8 @@ export class Exchange
   /** Looks for a backend. May end the exchange at once. */
   start(nowMs: number): void {
     this.#tries.start(nowMs);
-    this.#destination.service.affinity?.begin(this.#search, this.#head, this.#downstream.client);
+    const { affinity } = this.#destination.service;
+    this.#stick = affinity?.begin(this.#search, this.#head, this.#downstream.client, this.#record);
     this.#search.begin(nowMs);
   }
 
@@ -159,7 +162,7 @@ export class Exchange
   }
 
   requestLines(): string {
-    this.#lines ??= forwardedLines(this.#head, this.#downstream.client);
+    this.#lines ??= forwardedLines(this.#head, this.#downstream.client, this.#stick?.fieldsOf(this.#head));
     return this.#lines;
   }
 
@@ -198,7 +201,7 @@ export class Exchange
     this.#status = head.status;
     this.#judgedStatus = grpcJudgement(head.fields);
     this.#record.responseMs = nowMs - this.#sentMs;
-    this.#downstream.sendHead(head);
+    this.#downstream.sendHead(answeredHead(this.#stick, head, this.#lease));
   }
 
   onResponseBody(bytes: Buffer): void {
@@ -228,7 +231,7 @@ export class Exchange
     this.#tries.close();
     this.#status = 101;
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
-    const client = this.#downstream.switchProtocol(head);
+    const client = this.#downstream.switchProtocol(answeredHead(this.#stick, head, this.#lease));
     this.#tunnel = new Tunnel({
       client: client.connection,
       upstream: switched.connection,
@@ -379,9 +382,7 @@ export class Exchange
     this.#hedging?.stop(nowMs);
     this.#dial?.cancel();
     this.#search.cancel(nowMs);
-    if (error !== undefined) record.fail(error);
-    record.status = this.#status > 0 ? this.#status : (error?.status ?? 0);
-    record.totalMs = nowMs - this.#startedMs;
+    record.end(this.#status, nowMs - this.#startedMs, error);
     closeRecord(record, this.#downstream, this.#destination.service, this.#lease);
     this.#release(outcome, nowMs);
     this.#context.accessLog.write(record);
@@ -394,7 +395,6 @@ export class Exchange
     this.#destination.service.work.remove(lease.backend, this);
     countExchange(this.#record, lease, this.#tunnel);
     lease.judgedStatus = this.#judgedStatus;
-    lease.latencyMs = this.#record.responseMs;
     lease.release(outcome, this.#status, nowMs);
   }
 }

@@ -30,18 +30,20 @@ const MAX_FORWARDS = kindSet(KIND.maxForwards);
  * continued, from any other it is replaced. Forwarded (RFC 7239) is continued for a trusted client and dropped
  * otherwise. Via is added as RFC 9110 section 7.6.3 demands of gateways, Max-Forwards counted down as section 7.6.2
  * does.
+ *
+ * @param fields the client's, or what stands for them
  */
-export function forwardedLines(head: RequestHead, client: ClientFacts): string {
-  if (head.forwardsLeft === undefined) return linesOf(head, client, 0);
-  return `${linesOf(head, client, MAX_FORWARDS)}max-forwards: ${head.forwardsLeft - 1}\r\n`;
+export function forwardedLines(head: RequestHead, client: ClientFacts, fields = head.fields): string {
+  if (head.forwardsLeft === undefined) return linesOf(head, client, fields, 0);
+  return `${linesOf(head, client, fields, MAX_FORWARDS)}max-forwards: ${head.forwardsLeft - 1}\r\n`;
 }
 
-function linesOf(head: RequestHead, client: ClientFacts, replaced: KindSet): string {
-  const { fields } = head;
+function linesOf(head: RequestHead, client: ClientFacts, fields: FieldList, replaced: KindSet): string {
   const host = fields.has(KIND.host) ? "" : `host: ${hostOf(head, client)}\r\n`;
   // Nobody waits for a 100 without a body, nor in HTTP/1.0 (RFC 9110 section 10.1.1).
   const drop = replaced | NOT_FORWARDED | (head.expectsContinue ? 0 : EXPECT);
-  if ((fields.kinds & FORWARDED) !== 0 && client.isTrusted) return host + continuedLines(head, client, drop);
+  if ((fields.kinds & FORWARDED) !== 0 && client.isTrusted)
+    return host + continuedLines(head, client, fields, drop);
   return `${host}${fields.serialize(drop | FORWARDED, head.connectionNames)}${ownLines(head, client)}`;
 }
 
@@ -50,8 +52,7 @@ function ownLines(head: RequestHead, client: ClientFacts): string {
   return `${address}x-forwarded-proto: ${client.scheme}\r\nx-forwarded-host: ${hostOf(head, client)}\r\nvia: 1.1 pilotfish\r\n`;
 }
 
-function continuedLines(head: RequestHead, client: ClientFacts, drop: KindSet): string {
-  const { fields } = head;
+function continuedLines(head: RequestHead, client: ClientFacts, fields: FieldList, drop: KindSet): string {
   let text = fields.serialize(drop | APPENDED, head.connectionNames);
   text += listLine("x-forwarded-for", fields, KIND.xForwardedFor, client.remoteAddress);
   if (fields.has(KIND.forwarded)) {

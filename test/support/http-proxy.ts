@@ -38,7 +38,7 @@ export interface HttpProxyOptions {
   readonly timeouts?: Partial<PoolTimeouts>;
   readonly retries?: Partial<RetryConfig>;
   readonly reuse?: Partial<ReuseConfig>;
-  readonly affinity?: Affinity;
+  readonly affinity?: (pool: Pool, clock: Clock) => Affinity;
   readonly routes?: readonly RouteConfig[];
   /** Without it, what no route matches gets 404. Default `web`. */
   readonly pool?: string | undefined;
@@ -113,7 +113,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     retries: retryConfig(options.retries),
     fallback: undefined,
     retryBudget: new RetryBudget(),
-    affinity: options.affinity,
+    affinity: options.affinity?.(pool, clock),
     hedgeDelay: new HedgeDelay(),
     reuse: { mode: "safe", safeForMs: 1_000, ...options.reuse },
     retryAfterMs: options.retryAfterMs ?? 1_000,

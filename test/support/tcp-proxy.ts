@@ -72,7 +72,7 @@ export interface TcpProxyOptions {
   readonly limits?: Partial<ListenerConfig["limits"]>;
   readonly timeouts?: Partial<PoolTimeouts>;
   readonly retries?: Partial<RetryConfig>;
-  readonly affinity?: Affinity;
+  readonly affinity?: (pool: Pool, clock: Clock) => Affinity;
   readonly maxInFlightPerBackend?: number;
   readonly maxQueue?: number;
   readonly connectionMode?: ConnectionMode;
@@ -122,7 +122,7 @@ export class TcpProxy {
         for (const resolve of this.#waiting.splice(0)) resolve();
       },
     };
-    const { affinity } = options;
+    const affinity = options.affinity?.(this.pool, clock);
     const upstream = { pool: this.pool, timeouts, retries, retryAfterMs: 1_000, work: this.work, affinity };
     const listenerOptions: ListenerOptions = {
       config: listenerConfig(options),

@@ -1,3 +1,4 @@
+import { affinitySchema } from "./affinity.js";
 import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
 import { choice, duration, flag, integer, isAbove, isAnyMap, strictMap } from "./field.js";
@@ -26,6 +27,9 @@ const shared = {
   balance: balanceSchema
     .prefault("leastconn")
     .describe("The name of an algorithm, or { algorithm, ... } with its options."),
+  affinity: affinitySchema
+    .optional()
+    .describe("What keeps a client at its backend: cookie, source, header, path or table. Off by default."),
   savedList: savedListSchema
     .prefault("on")
     .describe("With stateDir, the last good list is kept for a start without discovery, or off."),

@@ -3,6 +3,7 @@ import type { Outcome } from "../../core/outcome.js";
 import { COUNTER } from "../../core/scoreboard.js";
 import type { Clock } from "../../platform/clock.js";
 import { AccessRecord, type AccessSink } from "../access-record.js";
+import type { TableStick } from "../affinity.js";
 import { BackendSearch, type SearchOwner } from "../backend-search.js";
 import type { Connection, ConnectionHandler } from "../connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "../dial.js";
@@ -53,6 +54,7 @@ class TcpSession
   #lease: Lease | undefined;
   #dial: Dial | undefined;
   #tunnel: Tunnel | undefined;
+  readonly #stick: TableStick | undefined;
   #connectingSinceMs: number | undefined;
   #isOver = false;
 
@@ -71,7 +73,7 @@ class TcpSession
     this.#record.pool = upstream.pool.name;
     client.handler = this;
     this.#search = new BackendSearch(upstream, upstream.retries.max, this.#record, this, clock);
-    upstream.affinity?.beginTunnel(this.#search, client.remoteAddress);
+    this.#stick = upstream.affinity?.beginTunnel(this.#search, client.remoteAddress);
     this.#search.begin(this.#startedMs);
   }
 
@@ -118,6 +120,7 @@ class TcpSession
     const nowMs = clock.nowMs();
     this.#record.connectMs = nowMs - (this.#connectingSinceMs ?? nowMs);
     lease.backend.row.add(COUNTER.connectionsOpened, lease.writer, 1);
+    this.#stick?.servedBy(lease.backend);
     this.#tunnel = new Tunnel({
       client: this.#client,
       upstream: connection,

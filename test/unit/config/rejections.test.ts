@@ -27,6 +27,7 @@ const BASE = {
       name: "web",
       discovery: { type: "consul", service: "web" },
       balance: { algorithm: "leastconn" },
+      affinity: { type: "cookie", name: "S" },
       healthCheck: { type: "http", headers: {}, tls: {} },
       agentCheck: { port: 9 },
       outlierDetection: { latency: {} },
@@ -51,6 +52,16 @@ const BASE = {
       balance: { algorithm: "maglev", on: "cookie", name: "sid" },
     },
     { name: "peak", discovery: { type: "file", path: "e.yaml" }, balance: { algorithm: "ewma" } },
+    {
+      name: "stuck",
+      discovery: { type: "file", path: "e.yaml" },
+      affinity: { type: "header", name: "X-User" },
+    },
+    {
+      name: "stick",
+      discovery: { type: "file", path: "e.yaml" },
+      affinity: { type: "table", on: "query", name: "user" },
+    },
   ],
 };
 
@@ -63,6 +74,9 @@ const G = ["admin", "grpc"] as const;
 const H = ["pools", 5, "balance"] as const;
 const M = ["pools", 6, "balance"] as const;
 const E = ["pools", 7, "balance"] as const;
+const A = ["pools", 0, "affinity"] as const;
+const A2 = ["pools", 8, "affinity"] as const;
+const A3 = ["pools", 9, "affinity"] as const;
 const C = ["consul"] as const;
 const S = ["service"] as const;
 const K = [...S, "check"] as const;
@@ -182,7 +196,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [
     [...L, "pool"],
     "wbe",
-    "expected the name of a pool (web, fixed, file, names, link, ring, table, peak); did you mean web?",
+    "expected the name of a pool (web, fixed, file, names, link, ring, table, peak, stuck, stick); did you mean web?",
   ],
   [[...L, "pool"], 1, 'in quotes: "1"'],
   [[...L, "routes"], {}, "found a map, expected a list"],
@@ -298,6 +312,28 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   ],
   [[...P, "balance", "idle"], "x", "expected weighted or haproxy"],
   [["pools", 1, "balance", "draws"], 17, "from 1 to 16"],
+  [[...A, "type"], "magic", "cookie, source, path, header or table"],
+  [[...A, "name"], "a b", "the name of a cookie"],
+  [[...A, "mode"], "append", "insert, rewrite or prefix"],
+  [[...A, "indirect"], "yes", "true or false"],
+  [[...A, "nocache"], "yes", "true or false"],
+  [[...A, "preserve"], "yes", "true or false"],
+  [[...A, "httpOnly"], "yes", "true or false"],
+  [[...A, "secure"], "yes", "true or false"],
+  [[...A, "domain"], "a;b", "a domain"],
+  [[...A, "attr", 0], "a;b", "an attribute without ; and ,"],
+  [[...A, "maxIdle"], 5, "such as 5s or 5ms"],
+  [[...A, "maxLife"], "long", DURATION],
+  [[...A, "value"], "name", "dynamic, id or meta"],
+  [[...A, "secret"], "", "up to 1024 characters"],
+  [[...A, "meta"], "a b", "a name of letters, digits and -_."],
+  [[...A2, "name"], "a b", "a name of letters, digits and -_."],
+  [[...A2, "loadFactor"], -1, "a number from 0 to 100"],
+  [[...A2, "loadFactor"], 0.5, "0, or more than 1"],
+  [[...A3, "on"], "moon", "source, header, cookie, path or query"],
+  [[...A3, "name"], undefined, "a name with on: header, cookie or query, and none otherwise"],
+  [[...A3, "size"], 0, "from 1 to 10000000"],
+  [[...A3, "expire"], "0s", "at least 1ms"],
   [[...H, "on"], "moon", "source, header, cookie, path or query"],
   [[...H, "name"], "a b", "a name of letters, digits and -_."],
   [[...H, "name"], undefined, "a name with on: header, cookie or query, and none otherwise"],

@@ -22,7 +22,6 @@ describe("what the format has and this version has not", () => {
     ],
     [{ bind: ", tls: {}" }, "listeners[0].bind[0].tls: not available in this version"],
     [{ bind: ", proxyProtocol: true" }, "listeners[0].bind[0].proxyProtocol: not available in this version"],
-    [{ pool: `${POOL}, affinity: { type: cookie }` }, "pools[0].affinity: not available in this version"],
   ] as [Parameters<typeof problemsOf>[0], string][])("%j says just so", (parts, problem) => {
     expect(problemsOf(parts)).toEqual([problem]);
   });
