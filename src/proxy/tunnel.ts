@@ -6,6 +6,11 @@ import { ProxyError } from "./errors.js";
 
 /** Told once, when both connections of a tunnel are gone. */
 export interface TunnelOwner {
+  /**
+   * The backend reset its connection before anything passed either way. Who answers true has taken the client back, as
+   * it was before; the tunnel is no more.
+   */
+  onLostUntouched?(cause: Error): boolean;
   onTunnelClosed(tunnel: Tunnel): void;
 }
 
@@ -36,6 +41,7 @@ export class Tunnel {
   #bytesIn = 0;
   #bytesOut = 0;
   #open = 2;
+  #isUntouched = true;
   #error: ProxyError | undefined;
 
   constructor(options: TunnelOptions) {
@@ -93,16 +99,23 @@ export class Tunnel {
       this.#bytesOut += bytes;
       row.add(COUNTER.bytesOut, this.#lease.writer, bytes);
     }
-    this.#idleTimer?.restart();
+    this.touched();
   }
 
   /** For a side: a queue emptied or an end was passed on, which is a sign of life too. */
   touched(): void {
+    this.#isUntouched = false;
     this.#idleTimer?.restart();
   }
 
   /** For a side: its connection is gone. */
   sideClosed(from: Origin, cause: Error | undefined): void {
+    if (cause !== undefined && from === "upstream" && this.#isUntouched && this.#error === undefined) {
+      if (this.#owner.onLostUntouched?.(cause) === true) {
+        this.#idleTimer?.cancel();
+        return;
+      }
+    }
     this.#open--;
     if (cause !== undefined) {
       const code = from === "client" ? "client-left" : "upstream-reset";

@@ -38,6 +38,81 @@ function dial(proxy: TcpProxy): Client {
   return client;
 }
 
+describe.each(["handle", "socket"] as const)(
+  "a backend that resets what it accepted, over a %s",
+  (connectionMode) => {
+    /** The bad one is asked first: the last that joined has its turn first. */
+    async function two(options: Partial<TcpProxyOptions> = {}) {
+      const [bad, good] = [await startBackend(), await startBackend()];
+      const proxy = await startProxy({ backends: [good.address, bad.address], connectionMode, ...options });
+      return { bad, good, proxy, client: dial(proxy) };
+    }
+
+    test("before anything passed is left for another one, and the client notices nothing", async () => {
+      const { bad, good, proxy, client } = await two();
+      await until(() => proxy.pool.total("connectionsOpened") === 1);
+      (await bad.connection(0)).socket.resetAndDestroy();
+      const server = await good.connection(0);
+      client.send("hello");
+      await server.receives("hello");
+      server.send("good day");
+      await client.receives("good day");
+      client.socket.end();
+      await server.ended();
+      server.socket.end();
+      const line = await proxy.line(0);
+      expect(line).toMatchObject({ end: "--", retries: 1, redispatched: true, bytesIn: 5, bytesOut: 8 });
+      expect([proxy.pool.total("reset"), proxy.pool.total("success")]).toEqual([1, 1]);
+      expect(proxy.pool.inFlight).toBe(0);
+    });
+
+    test("after a byte of the client's came is passed on as a reset", async () => {
+      const { bad, good, proxy, client } = await two();
+      client.send("x");
+      const server = await bad.connection(0);
+      await server.receives("x");
+      server.socket.resetAndDestroy();
+      expect(await client.ended()).toBe("reset");
+      expect(await proxy.line(0)).toMatchObject({ end: "SD", retries: 0 });
+      expect(good.accepted).toHaveLength(0);
+    });
+
+    test("after the client's end came is passed on as well", async () => {
+      const { bad, good, proxy, client } = await two();
+      const server = await bad.connection(0);
+      client.socket.end();
+      await server.ended();
+      server.socket.resetAndDestroy();
+      expect(await proxy.line(0)).toMatchObject({ end: "SD", retries: 0 });
+      expect(good.accepted).toHaveLength(0);
+    });
+
+    test("later than a connection may take is passed on as well", async () => {
+      const clock = new ManualClock();
+      const { bad, good, proxy, client } = await two({ clock, timeouts: { connectMs: 100 } });
+      const server = await bad.connection(0);
+      await until(() => proxy.pool.total("connectionsOpened") === 1);
+      await clock.advance(101);
+      server.socket.resetAndDestroy();
+      expect(await client.ended()).toBe("reset");
+      await proxy.line(0);
+      expect(good.accepted).toHaveLength(0);
+    });
+
+    test("again and again costs the client its tries and no more", async () => {
+      const { bad, good, proxy, client } = await two({ retries: { max: 1 } });
+      await until(() => proxy.pool.total("connectionsOpened") === 1);
+      (await bad.connection(0)).socket.resetAndDestroy();
+      await until(() => proxy.pool.total("connectionsOpened") === 2);
+      (await good.connection(0)).socket.resetAndDestroy();
+      expect(await client.ended()).toBe("reset");
+      expect(await proxy.line(0)).toMatchObject({ end: "SD", retries: 1 });
+      expect(proxy.pool.total("reset")).toBe(2);
+      expect(proxy.pool.inFlight).toBe(0);
+    });
+  },
+);
+
 describe.each(["handle", "socket"] as const)("a tunnel over a %s", (connectionMode) => {
   test("carries bytes both ways and logs them", async () => {
     const backend = await startBackend();

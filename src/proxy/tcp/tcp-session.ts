@@ -56,6 +56,7 @@ class TcpSession
   #tunnel: Tunnel | undefined;
   readonly #stick: TableStick | undefined;
   #connectingSinceMs: number | undefined;
+  #connectedMs = 0;
   #isOver = false;
 
   constructor(options: TcpOptions, client: Connection, context: SessionContext) {
@@ -118,6 +119,7 @@ class TcpSession
       return;
     }
     const nowMs = clock.nowMs();
+    this.#connectedMs = nowMs;
     this.#record.connectMs = nowMs - (this.#connectingSinceMs ?? nowMs);
     lease.backend.row.add(COUNTER.connectionsOpened, lease.writer, 1);
     this.#stick?.servedBy(lease.backend);
@@ -137,12 +139,30 @@ class TcpSession
     const lease = this.#lease;
     if (lease === undefined) return;
     const error = connectError(failure, cause);
+    if (error.code === "connect-exhausted" || !this.#triesAgain(lease, outcomeOf(error))) this.#fail(error);
+  }
+
+  /**
+   * A backend that stops resets what its kernel accepted and it never took. Nothing was sent, so nothing is lost by
+   * another try. One that resets later than a connection may take to come about has its reasons.
+   */
+  onLostUntouched(): boolean {
+    const lease = this.#lease;
+    const sinceMs = this.#options.clock.nowMs() - this.#connectedMs;
+    if (lease === undefined || sinceMs > this.#upstream.timeouts.connectMs) return false;
+    if (!this.#search.hasTriesLeft) return false;
+    this.#client.pause();
+    this.#client.handler = this;
+    this.#tunnel = undefined;
+    return this.#triesAgain(lease, "reset");
+  }
+
+  /** False when no try is left: the lease stays. */
+  #triesAgain(lease: Lease, outcome: Outcome): boolean {
+    if (!this.#search.hasTriesLeft) return false;
     this.#upstream.work.remove(lease.backend, this);
     this.#lease = undefined;
-    const failed = { outcome: outcomeOf(error), status: 0 };
-    if (error.code !== "connect-exhausted" && this.#search.tryAgain(lease, failed)) return;
-    this.#lease = lease;
-    this.#fail(error);
+    return this.#search.tryAgain(lease, { outcome, status: 0 });
   }
 
   // ---------------------------------------------------------------- the client before the tunnel
