@@ -289,7 +289,6 @@ describe("unary calls", () => {
     ["WatchEvents", { fromSequence: 999 }, "failed_precondition", "lies ahead"],
     ["WatchStats", { pool: "nobody" }, "not_found", "ListPools shows all 2"],
     ["DrainBackend", { backend: "web-1", cutAtDeadline: true }, "invalid_argument", "cut_at_deadline: needs"],
-    ["ReloadConfig", {}, "unimplemented", "in this version"],
   ] as const)("%s refuses with a status and a sentence: case %#", async (method, request, code, sentence) => {
     const { address } = await start();
     const answer = await refusal(address, method, request);
