@@ -20,6 +20,8 @@ export interface ConsulOptions {
   readonly dns?: boolean;
   /** Whether other datacenters can join it, on `wanPort`; or the one that it joins. */
   readonly wan?: boolean | RunningConsul;
+  /** Servers of the same datacenter that it joins. Default none. */
+  readonly joins?: readonly RunningConsul[];
   /** Further agent configuration, merged over what the test needs. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -43,6 +45,8 @@ export interface RunningConsul extends RunningRegistry {
   readonly pid: number;
   /** Port of its DNS interface; -1 where that is closed. */
   readonly dnsPort: number;
+  /** Port for other agents of its datacenter. */
+  readonly lanPort: number;
   /** Port for other datacenters; -1 where that is closed. */
   readonly wanPort: number;
 }
@@ -106,6 +110,43 @@ interface Launch {
 
 /** Starts a real Consul on free ports of the loopback address and waits until it leads and knows itself. */
 export async function startConsul(options: ConsulOptions = {}): Promise<RunningConsul> {
+  return (await launchConsul(options)).ready();
+}
+
+/**
+ * Starts three servers of one datacenter on the loopback address and waits until they have a leader and know it.
+ * @param folder for their state; the caller removes it
+ */
+export async function startConsulCluster(folder: string): Promise<readonly RunningConsul[]> {
+  const servers: ConsulProcess[] = [];
+  for (const nodeName of ["server1", "server2", "server3"]) {
+    const dataDir = join(folder, nodeName);
+    const config = { bootstrap_expect: 3, retry_interval: "200ms" };
+    servers.push(await launchConsul({ nodeName, dataDir, joins: servers.slice(0, 1), config }));
+  }
+  try {
+    return await Promise.all(servers.map((server) => server.ready()));
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.stop()));
+    throw error;
+  }
+}
+
+/** The server that leads, by its own word; undefined while none does. */
+export async function leaderOf(servers: readonly RunningConsul[]): Promise<RunningConsul | undefined> {
+  const leads = await Promise.all(
+    servers.map(async ({ url }) => {
+      const self = await fetch(`${url}/v1/agent/self`).then(
+        (answer) => answer.text(),
+        () => "",
+      );
+      return /"leader":\s*"true"/.test(self);
+    }),
+  );
+  return servers[leads.indexOf(true)];
+}
+
+async function launchConsul(options: ConsulOptions): Promise<ConsulProcess> {
   const binary = consulBinary();
   if (binary === undefined) throw new Error("no Consul found: run .ci/consul");
   const [http = 0, server = 0, gossip = 0, names = 0, others = 0] = await freePorts(5);
@@ -125,6 +166,9 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
     limits: { http_max_conns_per_client: 2000 },
     ...(options.dataDir !== undefined && { server: true, bootstrap_expect: 1, data_dir: options.dataDir }),
     ...(typeof options.wan === "object" && { retry_join_wan: [`127.0.0.1:${options.wan.wanPort}`] }),
+    ...(options.joins !== undefined && {
+      retry_join: options.joins.map(({ lanPort }) => `127.0.0.1:${lanPort}`),
+    }),
     ...options.config,
   };
   const file = join(directory, "agent.json");
@@ -132,13 +176,14 @@ export async function startConsul(options: ConsulOptions = {}): Promise<RunningC
   const mode = options.dataDir === undefined ? ["-dev"] : [];
   const url = `http://127.0.0.1:${http}`;
   const launch = { binary, args: ["agent", ...mode, `-config-file=${file}`], url };
-  return new ConsulProcess(launch, { http, dns, wan }, directory).ready();
+  return new ConsulProcess(launch, { http, dns, lan: gossip, wan }, directory);
 }
 
 class ConsulProcess implements RunningConsul {
   readonly url: string;
   readonly port: number;
   readonly dnsPort: number;
+  readonly lanPort: number;
   readonly wanPort: number;
   readonly #launch: Launch;
   readonly #directory: string;
@@ -148,12 +193,13 @@ class ConsulProcess implements RunningConsul {
 
   constructor(
     launch: Launch,
-    ports: { readonly http: number; readonly dns: number; readonly wan: number },
+    ports: { readonly http: number; readonly dns: number; readonly lan: number; readonly wan: number },
     directory: string,
   ) {
     this.url = launch.url;
     this.port = ports.http;
     this.dnsPort = ports.dns;
+    this.lanPort = ports.lan;
     this.wanPort = ports.wan;
     this.#launch = launch;
     this.#directory = directory;

@@ -25,8 +25,8 @@ export interface LoadOptions {
   readonly total?: number;
   /** Default: GET only. */
   readonly methods?: readonly ("GET" | "POST")[];
-  /** Default `/work`. */
-  readonly path?: string;
+  /** One, or several in turn. Default `/work`. */
+  readonly path?: string | readonly string[];
   /** A body is sent in two halves, with this pause between them. Default: at once. */
   readonly halfPauseMs?: number;
   /** Whether each of the open lanes keeps the cookie it was given, as a browser does. Default false. */
@@ -86,12 +86,15 @@ export class Load {
   }
 
   async #lane(): Promise<void> {
-    const { total = Number.POSITIVE_INFINITY, methods = ["GET"] } = this.#options;
+    const { total = Number.POSITIVE_INFINITY, methods = ["GET"], path = "/work" } = this.#options;
+    const paths = typeof path === "string" ? [path] : path;
     const lane: Lane = { cookie: undefined };
     while (!this.#isStopped && this.#sent < total) {
       const number = this.#sent++;
       const method = methods[number % methods.length] ?? "GET";
-      this.results.push(await this.#exchange(`${this.#prefix}-${number}`, method, lane));
+      // Each path in turn, and on each of them each method.
+      const target = paths[Math.floor(number / methods.length) % paths.length] ?? "/work";
+      this.results.push(await this.#exchange(`${this.#prefix}-${number}`, method, target, lane));
       this.#wake();
     }
   }
@@ -104,7 +107,7 @@ export class Load {
     }
   }
 
-  #exchange(id: string, method: string, lane: Lane): Promise<LoadResult> {
+  #exchange(id: string, method: string, path: string, lane: Lane): Promise<LoadResult> {
     const startedMs = performance.now();
     const sent = method === "POST" ? BODY : "";
     return new Promise((resolve) => {
@@ -117,7 +120,7 @@ export class Load {
       const outgoing = request({
         host: "127.0.0.1",
         port: this.#options.port,
-        path: this.#options.path ?? "/work",
+        path,
         method,
         agent: this.#agent,
         headers: {
