@@ -1,7 +1,8 @@
-import { type ClientRequest, type IncomingMessage, request } from "node:http";
-import { request as secureRequest } from "node:https";
+import { connect, type Socket } from "node:net";
+import { connect as connectSecurely } from "node:tls";
 import { formatAddress } from "../../core/endpoint.js";
 import type { Clock } from "../../platform/clock.js";
+import { HttpAnswer } from "../http-answer.js";
 import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../probe.js";
 import { type ProbeConnection, ProbeRun } from "../probe-run.js";
 import type { ProbeTls } from "../probe-tls.js";
@@ -22,96 +23,130 @@ export interface HttpProbeOptions {
 }
 
 const WELL = [{ from: 200, to: 399 }];
-/** HAProxy looks at one buffer (16 KiB) of a body; what lies beyond is not searched here either. */
-const BODY_MAX = 65_536;
+const READ_SIZE = 16_384;
+/** Methods whose requests are expected to have a body: one without says so (RFC 9110 section 8.6). */
+const WITH_BODY = new Set(["POST", "PUT", "PATCH"]);
 
-/** Passes on an expected status and, where one is asked for, a body that matches. */
+/**
+ * Passes on an expected status and, where one is asked for, a body that matches. Writes and reads HTTP/1.1 by itself:
+ * Node's client costs more than the connection does, and of an answer no more is read here than is judged.
+ */
 export class HttpProbe implements Probe {
   readonly kind = "http";
   readonly #options: HttpProbeOptions;
   readonly #clock: Clock;
   readonly #tls: ProbeTls | undefined;
-  readonly #body: RegExp | undefined;
+  readonly #pattern: RegExp | undefined;
+  /** The request around the backend's address. */
+  readonly #request: readonly [before: string, after: string];
+  /** Shared by all connections: what is read is taken out before the next one is read. */
+  readonly #buffer = Buffer.alloc(READ_SIZE);
 
   constructor(options: HttpProbeOptions, clock: Clock, tls?: ProbeTls) {
     this.#options = options;
     this.#clock = clock;
     this.#tls = tls;
-    this.#body = options.expectBody === undefined ? undefined : new RegExp(options.expectBody);
+    this.#pattern = options.expectBody === undefined ? undefined : new RegExp(options.expectBody);
+    this.#request = requestOf(options);
   }
 
   run(target: ProbeTarget, timeoutMs: number, done: (result: ProbeResult) => void): RunningProbe {
-    const sent = this.#send(target);
-    const connection = new RequestConnection(sent, this.#tls !== undefined);
+    const answer = new HttpAnswer(this.#options.method);
+    const onread = {
+      buffer: this.#buffer,
+      callback: (size: number, bytes: Uint8Array): boolean => {
+        answer.take((bytes as Buffer).toString("latin1", 0, size));
+        this.#judge(answer, check);
+        return true;
+      },
+    };
+    const { host, port } = target;
+    const way = { host, port, onread };
+    const socket =
+      this.#tls === undefined ? connect(way) : connectSecurely({ ...way, ...this.#tls.optionsFor(host) });
+    const connection = new HttpConnection(socket, this.#tls !== undefined, () => {
+      const [before, after] = this.#request;
+      socket.write(after === "" ? before : `${before}${formatAddress(host, port)}${after}`);
+    });
     const check = new ProbeRun(this.#clock, timeoutMs, connection, done);
-    sent.on("response", (response) => this.#judge(response, check));
-    sent.on("error", (error) => check.settle(false, connection.brokenCode(), error.message));
-    sent.end(this.#options.body);
+    const end = () => {
+      answer.end();
+      if (connection.isOpen) this.#judge(answer, check);
+      else check.settle(false, connection.brokenCode(), "connection closed");
+    };
+    socket.once("end", end);
+    socket.once("close", end);
+    socket.on("error", (error) => check.settle(false, connection.brokenCode(), error.message));
     return check;
   }
 
-  #send({ host, port }: ProbeTarget): ClientRequest {
-    const { method, path, body, headers } = this.#options;
-    const options = {
-      host,
-      port,
-      method,
-      path,
-      agent: false,
-      headers: {
-        host: this.#options.host ?? formatAddress(host, port),
-        "user-agent": "pilotfish-check",
-        connection: "close",
-        ...(body !== undefined && { "content-length": Buffer.byteLength(body) }),
-        ...headers,
-      },
-    } as const;
-    return this.#tls === undefined
-      ? request(options)
-      : secureRequest({ ...options, ...this.#tls.optionsFor(host) });
-  }
-
-  #judge(response: IncomingMessage, check: ProbeRun): void {
-    const status = response.statusCode ?? 0;
+  /** Ends the check as soon as what came decides it. */
+  #judge(answer: HttpAnswer, check: ProbeRun): void {
+    const { state, status } = answer;
+    if (state === "head") return;
+    if (status === 0) {
+      check.settle(false, "L7RSP", answer.problem);
+      return;
+    }
     const isExpected = (this.#options.expectStatus ?? WELL).some(
       ({ from, to }) => status >= from && status <= to,
     );
-    const pattern = this.#body;
-    if (!isExpected || pattern === undefined) {
+    const pattern = this.#pattern;
+    if (!isExpected || pattern === undefined)
       check.settle(isExpected, isExpected ? "L7OK" : "L7STS", `status ${status}`, { status });
-      return;
-    }
-    let body = "";
-    const judge = () => {
-      const detail = `status ${status}, body ${pattern.test(body) ? "matches" : `does not match ${pattern}`}`;
-      const passed = pattern.test(body);
+    else if (state === "broken") check.settle(false, "L7RSP", answer.problem, { status });
+    else if (state === "whole") {
+      const passed = pattern.test(answer.body);
+      const detail = `status ${status}, body ${passed ? "matches" : `does not match ${pattern}`}`;
       check.settle(passed, passed ? "L7OK" : "L7RSP", detail, { status });
-    };
-    response.setEncoding("utf8");
-    response.on("data", (text: string) => {
-      body += text;
-      if (body.length >= BODY_MAX) judge();
-    });
-    response.once("end", judge);
-    response.once("error", (error) => check.settle(false, "L7RSP", error.message, { status }));
+    }
   }
 }
 
-/** The connection of one request, told apart from the answer that may come over it. */
-class RequestConnection implements ProbeConnection {
-  readonly #request: ClientRequest;
+/** The whole request, cut where the backend's address belongs; the second part is empty where a host is given. */
+function requestOf(options: HttpProbeOptions): readonly [before: string, after: string] {
+  const { method, path, body } = options;
+  const fields = new Map([
+    ["user-agent", ["user-agent", "pilotfish-check"]],
+    ["connection", ["connection", "close"]],
+  ]);
+  if (body !== undefined || WITH_BODY.has(method))
+    fields.set("content-length", ["content-length", `${Buffer.byteLength(body ?? "")}`]);
+  if (options.host !== undefined) fields.set("host", ["host", options.host]);
+  for (const [name, value] of Object.entries(options.headers ?? {}))
+    fields.set(name.toLowerCase(), [name, value]);
+  const host = fields.get("host")?.join(": ");
+  fields.delete("host");
+  const rest = [...fields.values()].map((field) => `${field.join(": ")}\r\n`).join("");
+  const end = `\r\n${rest}\r\n${body ?? ""}`;
+  const start = `${method} ${path} HTTP/1.1\r\n`;
+  return host === undefined ? [`${start}host: `, end] : [`${start}${host}${end}`, ""];
+}
+
+/** The connection of one check, and how far it came. */
+class HttpConnection implements ProbeConnection {
+  readonly #socket: Socket;
   #layer: 4 | 6 | 7 = 4;
 
-  constructor(sent: ClientRequest, isSecure: boolean) {
-    this.#request = sent;
-    sent.on("socket", (socket) => {
-      socket.once("connect", () => {
-        this.#layer = isSecure ? 6 : 7;
-      });
-      socket.once("secureConnect", () => {
-        this.#layer = 7;
-      });
+  /** @param opened called once the backend can be asked */
+  constructor(socket: Socket, isSecure: boolean, opened: () => void) {
+    this.#socket = socket;
+    const open = () => {
+      this.#layer = 7;
+      opened();
+    };
+    if (!isSecure) {
+      socket.once("connect", open);
+      return;
+    }
+    socket.once("connect", () => {
+      this.#layer = 6;
     });
+    socket.once("secureConnect", open);
+  }
+
+  get isOpen(): boolean {
+    return this.#layer === 7;
   }
 
   /** How a connection that broke is reported. */
@@ -120,7 +155,7 @@ class RequestConnection implements ProbeConnection {
   }
 
   close(): void {
-    this.#request.destroy();
+    this.#socket.destroy();
   }
 
   timedOut(timeoutMs: number): { readonly code: "L7TOUT" | "L6TOUT" | "L4TOUT"; readonly detail: string } {

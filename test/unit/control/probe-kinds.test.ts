@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttp2Server, createSecureServer, type ServerHttp2Stream } from "node:http2";
+import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Probe, ProbeResult } from "../../../src/control/probe.js";
@@ -161,6 +162,15 @@ describe("an http probe", () => {
     const result = await run(new HttpProbe({ ...asking, ...expected }, systemClock), await listen(server));
     expect(result).toMatchObject({ passed, code, status });
     expect(heard).toEqual(["hi", "POST /x web 1"]);
+  });
+
+  it("asks over TLS, and verifies unless that is switched off", async () => {
+    const server = createHttpsServer(pair, (_request, response) => response.end("all is well"));
+    const port = await listen(server);
+    const ask = (tls: ProbeTls) =>
+      run(new HttpProbe({ ...asking, expectBody: "^all is well$" }, systemClock, tls), port);
+    expect(await ask(TRUSTING)).toMatchObject({ passed: true, code: "L7OK", status: 200 });
+    expect(await ask(STRICT)).toMatchObject({ passed: false, code: "L6RSP" });
   });
 
   it("tells a handshake that failed from an answer that did", async () => {

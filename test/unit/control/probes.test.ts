@@ -99,6 +99,60 @@ describe("an http probe", () => {
     expect(await run(new HttpProbe(OPTIONS, systemClock), await freePort())).toMatchObject({ code: "L4CON" });
   });
 
+  it("waits for an answer that comes in pieces", async () => {
+    const port = await listen((socket) =>
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 2");
+        setImmediate(() => socket.write("00 OK\r\nser"));
+        setImmediate(() => setImmediate(() => socket.write("ver: x\r\n\r\n")));
+      }),
+    );
+    expect(await run(new HttpProbe(OPTIONS, systemClock), port)).toMatchObject({ code: "L7OK", status: 200 });
+  });
+
+  it.each([
+    ["closes before it answers", "", "closed"],
+    ["closes within the head", "HTTP/1.1 200 OK\r\nserver", "closed"],
+    ["has no end of its head", `HTTP/1.1 200 OK\r\na: ${"x".repeat(20_000)}`, "16384"],
+    ["sends a malformed field", "HTTP/1.1 200 OK\r\nser ver: x\r\n\r\n", "field"],
+  ])("gets no answer from a backend that %s", async (_name, text, detail) => {
+    const result = await run(new HttpProbe(OPTIONS, systemClock), await listen(answering(text)));
+    expect(result).toMatchObject({ passed: false, code: "L7RSP", detail: expect.stringContaining(detail) });
+  });
+
+  it("does not wait for the close of a backend that leaves the connection open", async () => {
+    const port = await listen((socket) => socket.once("data", () => socket.write("SSH-2.0-x\r\n")));
+    expect(await run(new HttpProbe(OPTIONS, systemClock), port)).toMatchObject({ code: "L7RSP" });
+    const chunked = await listen((socket) =>
+      socket.once("data", () =>
+        socket.write("HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n4\r\nwell\r\n0\r\n"),
+      ),
+    );
+    const probe = new HttpProbe({ ...OPTIONS, expectBody: "^well$" }, systemClock);
+    expect(await run(probe, chunked)).toMatchObject({ passed: true, code: "L7OK" });
+  });
+
+  it("judges the status though the body behind it is broken", async () => {
+    const port = await listen(answering("HTTP/1.1 500 X\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"));
+    const probe = new HttpProbe({ ...OPTIONS, expectBody: "well" }, systemClock);
+    expect(await run(probe, port)).toMatchObject({ code: "L7STS", status: 500 });
+  });
+
+  it("lays the given fields over its own, whatever their case", async () => {
+    let asked = "";
+    const port = await listen((socket) =>
+      socket.once("data", (bytes) => {
+        asked = bytes.toString("latin1");
+        socket.end("HTTP/1.1 200 OK\r\n\r\n");
+      }),
+    );
+    const headers = { Host: "web.local", "User-Agent": "mine", "x-a": "1" };
+    await run(new HttpProbe({ ...OPTIONS, method: "POST", headers }, systemClock), port);
+    expect(asked).toBe(
+      "POST /status HTTP/1.1\r\nHost: web.local\r\nUser-Agent: mine\r\nconnection: close\r\ncontent-length: 0\r\nx-a: 1\r\n\r\n",
+    );
+  });
+
   it("gives a silent backend its time and no more, and tells once", async () => {
     const clock = new ManualClock();
     const results: ProbeResult[] = [];
