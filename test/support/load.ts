@@ -145,6 +145,8 @@ export class Load {
         response.on("end", () => {
           if (!response.complete) end("cut short");
           else if (status !== 200) end(text.trim());
+          else if (Number(response.headers["grpc-status"] ?? 0) !== 0)
+            end(`grpc-status ${response.headers["grpc-status"]}`);
           else end(text === `${id} ${sent.length}` ? "" : `somebody else's answer: ${text.slice(0, 80)}`);
         });
       });

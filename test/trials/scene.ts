@@ -13,6 +13,8 @@ export interface SceneOptions {
   readonly backends: readonly string[];
   readonly kinds: readonly TrafficKind[];
   readonly isChecked?: boolean;
+  /** Whether the proxy is set for backends that go wrong. */
+  readonly isWary?: boolean;
   /** What every backend takes for an answer. Default 4 ms. */
   readonly delayMs?: number;
 }
@@ -51,6 +53,7 @@ export class Scene {
       listed: backends.map(listedAs),
       isSticky: options.kinds.includes("sticky"),
       isChecked: options.isChecked === true,
+      isWary: options.isWary === true,
     });
     return new Scene(proxy, backends, folder, options);
   }

@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { freePorts, portOpen } from "../../bench/children.js";
 import { writeConfiguration } from "../../bench/peers/peer.js";
 import { until } from "../../support/promised.js";
-import type { Listed, ProxyUnderTrial, TrialPeer, TrialSetting } from "./proxy-under-trial.js";
+import {
+  CADENCE,
+  type Listed,
+  type ProxyUnderTrial,
+  RETRY_ON,
+  type TrialPeer,
+  type TrialSetting,
+} from "./proxy-under-trial.js";
 
 /** Longest wait for a new worker before it is asked for again. */
 const RELOAD_MS = 2_000;
@@ -120,10 +127,9 @@ class Haproxy implements ProxyUnderTrial {
   }
 
   #write(): void {
-    const { isChecked, isSticky } = this.#setting;
-    const check = isChecked
-      ? "check inter 1s fall 2 rise 1 fastinter 250ms downinter 1s observe layer7 error-limit 5 on-error mark-down"
-      : "";
+    const { isSticky, isWary } = this.#setting;
+    const { http, tcp } = checksOf(this.#setting);
+    const timeoutMs = isWary ? CADENCE.serverMs : 30_000;
     const server = (each: Listed, port: number, rest: string) =>
       `    server ${each.id} 127.0.0.1:${port} ${rest}${each.isBackup === true ? " backup" : ""}`;
     writeConfiguration(
@@ -131,16 +137,16 @@ class Haproxy implements ProxyUnderTrial {
       {
         SOCKET: this.#socket,
         STATE: this.#stateFile,
-        SERVER_TIMEOUT: `${30_000 + this.#reloads++}ms`,
+        SERVER_TIMEOUT: `${timeoutMs + this.#reloads++}ms`,
+        CHECK_TIMEOUT: `${isWary ? CADENCE.checkTimeoutMs : 1_000}ms`,
+        RETRY_ON: isWary ? RETRY_ON.join(" ") : "conn-failure empty-response",
         HTTP_PORT: this.httpPort,
         TCP_PORT: this.tcpPort,
         COOKIE: isSticky ? "cookie SERVER insert indirect nocache" : "",
         HTTP_SERVERS: this.#listed
-          .map((each) => server(each, each.httpPort, `${check}${isSticky ? ` cookie ${each.id}` : ""}`))
+          .map((each) => server(each, each.httpPort, `${http}${isSticky ? ` cookie ${each.id}` : ""}`))
           .join("\n"),
-        TCP_SERVERS: this.#listed
-          .map((each) => server(each, each.echoPort, isChecked ? "check inter 1s fall 2 rise 1" : ""))
-          .join("\n"),
+        TCP_SERVERS: this.#listed.map((each) => server(each, each.echoPort, tcp)).join("\n"),
       },
       this.#file,
     );
@@ -162,4 +168,19 @@ class Haproxy implements ProxyUnderTrial {
       socket.on("close", () => resolve(text.trim()));
     });
   }
+}
+
+/** Checks of a server, for HTTP with what of its traffic counts as one. */
+function checksOf({ isChecked, isWary }: TrialSetting): { readonly http: string; readonly tcp: string } {
+  if (isWary) {
+    const { intervalMs, fastMs, downMs, fall, rise, errors } = CADENCE;
+    const tcp = `check inter ${intervalMs}ms fastinter ${fastMs}ms downinter ${downMs}ms fall ${fall} rise ${rise}`;
+    return { tcp, http: `${tcp} observe layer7 error-limit ${errors} on-error mark-down` };
+  }
+  if (!isChecked) return { tcp: "", http: "" };
+  const tcp = "check inter 1s fall 2 rise 1";
+  return {
+    tcp,
+    http: `${tcp} fastinter 250ms downinter 1s observe layer7 error-limit 5 on-error mark-down`,
+  };
 }

@@ -10,9 +10,49 @@ import { until } from "../../support/promised.js";
 import { startEmbedded } from "../../support/registry.js";
 import { call } from "../../support/registry-client.js";
 import { Sidecar } from "../../support/sidecar.js";
-import type { Listed, ProxyUnderTrial, TrialPeer, TrialSetting } from "./proxy-under-trial.js";
+import {
+  CADENCE,
+  type Listed,
+  type ProxyUnderTrial,
+  RETRY_ON,
+  type TrialPeer,
+  type TrialSetting,
+} from "./proxy-under-trial.js";
 
 const SOON_MS = 10_000;
+
+/** The same cadence as HAProxy's. */
+const WARY_RHYTHM = {
+  interval: `${CADENCE.intervalMs}ms`,
+  fastInterval: `${CADENCE.fastMs}ms`,
+  downInterval: `${CADENCE.downMs}ms`,
+  timeout: `${CADENCE.checkTimeoutMs}ms`,
+  fall: CADENCE.fall,
+  rise: CADENCE.rise,
+};
+
+/**
+ * Ejections are short: since a backend is on probation after each, a return that comes too early costs one request.
+ * What its check fails too stays out until a check passes.
+ */
+const WARY = {
+  healthCheck: {
+    type: "http",
+    path: "/status",
+    ...WARY_RHYTHM,
+    observe: "layer7",
+    errorLimit: CADENCE.errors,
+    onError: "mark-down",
+  },
+  outlierDetection: {
+    consecutive5xx: CADENCE.errors,
+    consecutiveConnectFailure: CADENCE.errors,
+    baseEjectionTime: "25ms",
+    maxEjectionTime: "25ms",
+  },
+  // HAProxy makes no pause before a try at another server.
+  retries: { on: [...RETRY_ON, "unavailable"], backoff: { base: "1ms", max: "1ms" } },
+};
 
 /** pilotfish with a real Consul where there is one, with the embedded catalog where there is none. */
 export const pilotfish: TrialPeer = {
@@ -34,12 +74,10 @@ export const pilotfish: TrialPeer = {
 };
 
 function configuration(setting: TrialSetting, consul: string, reloads: number): object {
-  const pool = {
-    timeouts: { connect: "2s", server: `${30_000 + reloads}ms` },
-    ...(setting.isChecked && {
-      healthCheck: { type: "http", path: "/status", interval: "1s", fall: 2, rise: 1 },
-    }),
-  };
+  const serverMs = (setting.isWary ? CADENCE.serverMs : 30_000) + reloads;
+  const rhythm = setting.isWary ? WARY_RHYTHM : { interval: "1s", fall: 2, rise: 1 };
+  const isChecked = setting.isChecked || setting.isWary;
+  const timeouts = { connect: "2s", server: `${serverMs}ms` };
   return {
     consul: { address: consul },
     stateDir: `${setting.folder}/state`,
@@ -52,7 +90,9 @@ function configuration(setting: TrialSetting, consul: string, reloads: number): 
       {
         name: "web",
         discovery: { type: "consul", service: "web" },
-        ...pool,
+        timeouts,
+        ...(setting.isChecked && { healthCheck: { type: "http", path: "/status", ...rhythm } }),
+        ...(setting.isWary && WARY),
         ...(setting.isSticky && {
           affinity: { type: "cookie", name: "SERVER", mode: "insert", indirect: true, nocache: true },
         }),
@@ -60,8 +100,8 @@ function configuration(setting: TrialSetting, consul: string, reloads: number): 
       {
         name: "echo",
         discovery: { type: "consul", service: "echo" },
-        timeouts: pool.timeouts,
-        ...(setting.isChecked && { healthCheck: { type: "tcp", interval: "1s", fall: 2, rise: 1 } }),
+        timeouts,
+        ...(isChecked && { healthCheck: { type: "tcp", ...rhythm } }),
       },
     ],
   };
@@ -163,7 +203,7 @@ class Pilotfish implements ProxyUnderTrial {
   }
 
   async share(id: string): Promise<number> {
-    const backend = (await this.#backends("web")).find((each) => each.id === id);
+    const [backend] = await this.#backends("web", id);
     return backend?.eligible === true ? (backend.weight?.inForce ?? 0) : 0;
   }
 
@@ -194,8 +234,8 @@ class Pilotfish implements ProxyUnderTrial {
     });
   }
 
-  #backends(pool: string): Promise<readonly Backend[]> {
-    const request = { pool, backend: "", eligible: undefined, pageSize: 1000, pageToken: "" };
+  #backends(pool: string, backend = ""): Promise<readonly Backend[]> {
+    const request = { pool, backend, eligible: undefined, pageSize: 1000, pageToken: "" };
     return new Promise((resolve, reject) => {
       this.#admin.listBackends(request, (error: ServiceError | null, answer) =>
         error ? reject(error) : resolve(answer.backends),

@@ -16,7 +16,25 @@ export interface TrialSetting {
   readonly isSticky: boolean;
   /** Whether backends are probed. */
   readonly isChecked: boolean;
+  /** Whether everything is set for backends that go wrong: `CADENCE` and `RETRY_ON`. */
+  readonly isWary: boolean;
 }
+
+/** What both are given where backends go wrong, in ms: how often to look, how long to wait, and after how many errors to act. */
+export const CADENCE = {
+  intervalMs: 1_000,
+  fastMs: 100,
+  downMs: 50,
+  checkTimeoutMs: 250,
+  /** Longest silence of a backend, which answers in 4 ms when it is well. */
+  serverMs: 250,
+  fall: 2,
+  rise: 1,
+  errors: 3,
+} as const;
+
+/** What a request is tried again after, in words that both have; neither sends a POST twice. */
+export const RETRY_ON = ["conn-failure", "empty-response", "response-timeout", 500, 503] as const;
 
 /** A proxy that is watched while its backends, or it itself, are replaced. */
 export interface ProxyUnderTrial {
