@@ -133,7 +133,7 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
   return {
     name: config.name,
     balancer,
-    tiers: { allBackups: config.allBackups, panicThreshold: config.panicThreshold },
+    tiers: { allBackups: config.allBackups, panicThreshold: config.panicThreshold, zone: config.zone },
     outlier: config.outlierDetection,
     slowStart: config.slowStart,
     verdict: config.healthCheck?.verdict,

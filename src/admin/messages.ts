@@ -58,6 +58,7 @@ export class Messages {
       usable: pool.tiers.state.usable,
       tier: pool.tiers.state.tier,
       panicking: pool.tiers.state.isPanicking,
+      zone: pool.tiers.zoneWords,
       tiers: pool.tiers.list().map((tier) => ({ ...tier })),
       weightScale: pool.weightScale,
       applied: this.#time.at(pool.appliedMs),

@@ -284,6 +284,12 @@ const POOL_FAMILIES: readonly Family<Pool>[] = [
   counter("pilotfish_pool_panic_picks_total", "Leases taken while health was ignored.", (pool) =>
     pool.total("panicPicks"),
   ),
+  counter("pilotfish_pool_own_zone_picks_total", "Leases taken in the own zone.", (pool) =>
+    pool.total("ownZonePicks"),
+  ),
+  counter("pilotfish_pool_other_zone_picks_total", "Leases taken in other zones than the own.", (pool) =>
+    pool.total("otherZonePicks"),
+  ),
   gauge("pilotfish_pool_servers", "Backends discovery lists.", (pool) => pool.census().present),
   gauge("pilotfish_pool_ejected_servers", "Backends that are ejected.", (pool) => pool.census().ejected),
   gauge(

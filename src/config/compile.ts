@@ -223,6 +223,7 @@ function compilePool(
     limits: compileLimits(pool, listeners),
     allBackups: pool.allBackups,
     panicThreshold: pool.panicThreshold,
+    zone: pool.zone,
     fallback: pool.fallback,
     drainDeadlineMs: pool.drainDeadline,
   };

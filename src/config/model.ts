@@ -258,10 +258,23 @@ export interface PoolConfig {
   readonly allBackups: boolean;
   /** Percent of healthy backends below which health is ignored (Envoy); 0 never ignores it. */
   readonly panicThreshold: number;
+  /** Undefined when zones make no difference, as by default. */
+  readonly zone: ZoneConfig | undefined;
   /** Name of the pool that is used while this one has nothing healthy. */
   readonly fallback: string | undefined;
   /** How long a backend that left discovery may finish its open work. */
   readonly drainDeadlineMs: number;
+}
+
+/** Backends of the own zone come first. */
+export interface ZoneConfig {
+  readonly own: string;
+  /** Of its fair share of the weight, that the own zone has to have. */
+  readonly minPercent: number;
+  /** Fewest healthy backends at which a zone is preferred. */
+  readonly minBackends: number;
+  /** Times the load of the others at which work spills over; 0 where only limits count. */
+  readonly spillFactor: number;
 }
 
 /** Where the endpoints of a pool come from. */

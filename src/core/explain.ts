@@ -246,7 +246,8 @@ function overruledWords(backend: Backend): string {
 
 function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Backend[]): string {
   const waiting = pool.queue.length > 0 ? `; ${pool.queue.length} in the queue come first` : "";
-  const among = `${amongWords(pool)}${waiting}`;
+  const zone = pool.tiers.zoneWords;
+  const among = `${amongWords(pool)}${zone === "" ? "" : `; ${zone}`}${waiting}`;
   if (picked === undefined) {
     if (pool.size === 0) {
       const why = pool.appliedMs === undefined ? "discovery has not answered yet" : "discovery lists none";

@@ -358,7 +358,8 @@ export class Pool implements LeaseOwner {
    * stay. Name and scoreboard are those of the beginning.
    */
   reconfigure(options: PoolOptions, nowMs: number): void {
-    const isOtherBalancer = options.balancer !== this.#options.balancer;
+    const { balancer, tiers } = this.#options;
+    const isOtherBalancer = options.balancer !== balancer || options.tiers.zone?.own !== tiers.zone?.own;
     this.#options = options;
     this.queue.limitTo(options.maxQueue);
     if (isOtherBalancer) this.tiers.rebalance(options.balancer);
@@ -515,7 +516,8 @@ export class Pool implements LeaseOwner {
     if (backend.facts.discovery.state !== "admitted") this.#slowStart.listed(backend, isOneOfMany);
     const previous = backend.endpoint;
     backend.describe(endpoint);
-    if (previous.priority !== endpoint.priority) this.tiers.place(backend);
+    const isMoved = previous.priority !== endpoint.priority || previous.zone !== endpoint.zone;
+    if (isMoved) this.tiers.place(backend);
     if (backend.isGone) {
       backend.drainUntil(undefined);
       this.#announcer.note({ type: "backend-returned", backend }, nowMs);
@@ -721,6 +723,11 @@ export class Pool implements LeaseOwner {
     this.#open++;
     backend.used(nowMs);
     if (this.tiers.state.isPanicking) this.row.add(COUNTER.panicPicks, WRITER, 1);
+    const { zone } = this.#options.tiers;
+    if (zone !== undefined) {
+      const isOwn = backend.endpoint.zone === zone.own;
+      this.row.add(isOwn ? COUNTER.ownZonePicks : COUNTER.otherZonePicks, WRITER, 1);
+    }
     this.tiers.taken(backend);
     return new Lease(this, backend, WRITER, nowMs);
   }

@@ -61,6 +61,8 @@ export const COUNTER_NAMES = [
   "refusedNoBackend",
   "refusedQueueFull",
   "panicPicks",
+  "ownZonePicks",
+  "otherZonePicks",
 ] as const;
 
 /** Name of one counter. */

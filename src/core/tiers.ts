@@ -1,6 +1,7 @@
 import type { Backend } from "./backend.js";
 import type { Balancer } from "./balancer.js";
 import type { Outcome } from "./outcome.js";
+import { ZonedBalancer, type ZoneOptions } from "./zoned-balancer.js";
 
 /** What tiers go by. Read at every change, so that a new configuration needs no new tiers. */
 export interface TierOptions {
@@ -8,6 +9,8 @@ export interface TierOptions {
   readonly allBackups: boolean;
   /** Percent of healthy backends below which health is ignored, Envoy's panic threshold; 0 switches it off. */
   readonly panicThreshold: number;
+  /** Undefined: zones make no difference. `rebalance` has to follow a change of the own zone alone. */
+  readonly zone?: ZoneOptions | undefined;
 }
 
 /** Who takes new work, in one word each for events, admin and metrics. */
@@ -125,7 +128,7 @@ export class Tiers {
   rebalance(makeBalancer: () => Balancer): void {
     this.#makeBalancer = makeBalancer;
     this.#algorithm = makeBalancer().algorithm;
-    for (const tier of this.#tiers) tier.rebalance(makeBalancer());
+    for (const tier of this.#tiers) tier.rebalance(this.#makeTierBalancer());
     this.#panic = undefined;
     this.#isStale = true;
   }
@@ -133,6 +136,13 @@ export class Tiers {
   /** As of the last `settle`. */
   get state(): TierState {
     return this.#state;
+  }
+
+  /** What zones mean for the tier in use, in words; empty where they make no difference. */
+  get zoneWords(): string {
+    const balancer = this.#inUse?.balancer;
+    if (!(balancer instanceof ZonedBalancer)) return "";
+    return this.#panic === undefined ? balancer.words : "zones make no difference in a panic";
   }
 
   /** Healthy backends of all tiers. */
@@ -257,11 +267,18 @@ export class Tiers {
     return undefined;
   }
 
+  /** In a panic zones make no difference, as in Envoy; that balancer is made without. */
+  #makeTierBalancer(): Balancer {
+    const { zone } = this.#options();
+    if (zone === undefined) return this.#makeBalancer();
+    return new ZonedBalancer(this.#makeBalancer, () => this.#options().zone ?? zone);
+  }
+
   #tierNumbered(number: number): Tier {
     const at = this.#tiers.findIndex((tier) => tier.number >= number);
     const found = this.#tiers[at];
     if (found?.number === number) return found;
-    const tier = new Tier(number, this.#makeBalancer());
+    const tier = new Tier(number, this.#makeTierBalancer());
     this.#tiers.splice(at < 0 ? this.#tiers.length : at, 0, tier);
     return tier;
   }

@@ -17,10 +17,12 @@ import type { WeightChange } from "../../src/core/weight.js";
 import { endpoint, newPool, OUTLIER, terms } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
 import { workersOf } from "./tier-rule.js";
+import { zoneChoice } from "./zone-rule.js";
 
 const MAX_EJECTION_PERCENT = 40;
 const MOST_WAITING = 6;
 const SLOW_START_MS = 4_000;
+const ZONE = { own: "a", minPercent: 100, minBackends: 3, spillFactor: 2 };
 
 /** What the world expects of one backend, beside what the pool says. */
 interface Expectation {
@@ -66,12 +68,17 @@ export class PoolWorld {
   #arrivals = 0;
   #ejections = 0;
   #ramps = 0;
+  #zonePicks = 0;
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
     this.#limit = this.#below(4);
     this.#growing = seed % 3 === 0 ? { least: 1, fullLoad: 12 } : undefined;
-    this.#tiers = { allBackups: seed % 8 < 4, panicThreshold: seed % 2 === 0 ? 0 : 50 };
+    this.#tiers = {
+      allBackups: seed % 8 < 4,
+      panicThreshold: seed % 2 === 0 ? 0 : 50,
+      zone: seed % 7 < 4 ? ZONE : undefined,
+    };
     this.#priorities = seed % 5 < 2 ? [0] : [0, 0, 1, 2];
     this.pool = newPool({
       tiers: this.#tiers,
@@ -90,12 +97,13 @@ export class PoolWorld {
   }
 
   /** How much happened, to be sure that something did. */
-  get story(): { picks: number; ejections: number; backends: number; ramps: number } {
+  get story(): { picks: number; ejections: number; backends: number; ramps: number; zonePicks: number } {
     return {
       picks: this.#picks.size,
       ejections: this.#ejections,
       backends: this.#expected.size,
       ramps: this.#ramps,
+      zonePicks: this.#zonePicks,
     };
   }
 
@@ -139,8 +147,16 @@ export class PoolWorld {
     const free = [...this.pool.backends()].filter(
       (backend) => this.#takesWork(backend) && this.#hasRoom(backend, 1),
     );
+    const inZone = avoid.length === 0 && this.#waiting.length === 0 ? this.#zoneChoice(free) : undefined;
     const lease = this.pool.acquire(avoid, this.#nowMs);
     if (lease !== undefined) {
+      if (inZone !== undefined) {
+        if (!inZone.includes(lease.backend))
+          throw new Error(
+            `${lease.backend.id} of zone ${lease.backend.endpoint.zone} was picked out of turn`,
+          );
+        if (inZone.length < free.length) this.#zonePicks++;
+      }
       if (this.#waiting.length > 0) throw new Error("a newcomer overtook those who wait");
       // Where only those to be avoided have room, or there are no others, a backup comes before them.
       const left = free.length > 0 ? free : [...this.#workers()];
@@ -159,6 +175,13 @@ export class PoolWorld {
     if (this.pool.refusal() !== (hasUsable ? "all-full" : "no-usable-backend"))
       throw new Error("wrong refusal");
     if (this.#random() < 0.7) this.#wait();
+  }
+
+  /** Among whom zones leave the choice; undefined where they do not matter. */
+  #zoneChoice(free: readonly Backend[]): readonly Backend[] | undefined {
+    const { zone } = this.#tiers;
+    if (zone === undefined || this.pool.tiers.state.isPanicking) return undefined;
+    return zoneChoice(this.#workers(), free, zone);
   }
 
   #wait(): void {
@@ -214,6 +237,7 @@ export class PoolWorld {
         endpoint(`b${id}`, {
           priority: this.#oneOf(this.#priorities) ?? 0,
           port: 1 + id + (this.#random() < 0.1 ? 100 : 0),
+          zone: this.#oneOf(["a", "a", "b", undefined]),
           weight: this.#oneOf([1, 1, 2, 10, 0, 300]) ?? 1,
           admitted: this.#random() < 0.9,
         }),

@@ -22,11 +22,12 @@ function play(seed: number): PoolWorld {
 
 describe("a pool in a world of chance", () => {
   it.each(wanted === undefined ? SEEDS : [Number(wanted)])("keeps every invariant with seed %i", (seed) => {
-    const { picks, ejections, backends, ramps } = play(seed).story;
+    const { picks, ejections, backends, ramps, zonePicks } = play(seed).story;
     // Otherwise nothing was put to the test.
     expect(picks).toBeGreaterThan(5);
     expect(ejections).toBeGreaterThan(5);
     expect(backends).toBeGreaterThan(20);
     expect(ramps > 100).toBe(seed % 3 !== 0);
+    if (seed % 7 < 4) expect(zonePicks).toBeGreaterThan(5);
   });
 });

@@ -8,6 +8,7 @@ import { outlierDetectionSchema } from "./outlier-detection.js";
 import { retriesSchema } from "./retries.js";
 import { nameField } from "./route.js";
 import { slowStartSchema } from "./slow-start.js";
+import { zoneSchema } from "./zone.js";
 
 /** The smaller of two limits of which 0 means none; 0 for neither. */
 function mostOf(limits: {
@@ -109,6 +110,11 @@ const shared = {
     "Percent of healthy backends below which health is ignored rather than work concentrated; 0 never ignores it.",
     { min: 0, max: 100 },
   ).prefault(50),
+  zone: zoneSchema
+    .optional()
+    .describe(
+      "Prefers the backends of the own zone while they can carry it. Off by default: zones make no difference.",
+    ),
   fallback: nameField("The pool that is used while this one has nothing healthy.").optional(),
   drainDeadline: duration("How long a backend that left discovery may finish its open work.").prefault("30s"),
 };

@@ -274,6 +274,19 @@ describe("ListPools and ListBackends", () => {
     );
   });
 
+  it("says what zones mean for a pool, and counts who went where", () => {
+    const scene = sceneOf();
+    const zone = { own: "a", minPercent: 100, minBackends: 2, spillFactor: 0 };
+    const tiers = { allBackups: false, panicThreshold: 0, zone };
+    const near = endpointOf("near", 4, { zone: "a" });
+    const zoned = scene.scene.add(poolOf("zoned", { tiers }), [near, endpointOf("far", 5, { zone: "b" })]);
+    zoned.acquire([], scene.clock.nowMs());
+    const zones = scene.listPools({ pageSize: 0, pageToken: "" }).pools.map((pool) => pool.zone);
+    const words = "the own zone a comes first: 1 of 2 healthy backends, 50% of the weight of 2 zones";
+    expect(zones).toEqual(["", "", words]);
+    expect(zoned.total("ownZonePicks")).toBe(1);
+  });
+
   it("selects by pool, backend and eligibility", () => {
     const { listBackends, setState } = sceneOf();
     setState(SetStateRequest.fromPartial({ pool: "web", backend: "a", state: AdminState.ADMIN_STATE_MAINT }));

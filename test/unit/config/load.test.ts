@@ -176,6 +176,7 @@ describe("a minimal file", () => {
           },
           allBackups: false,
           panicThreshold: 50,
+          zone: undefined,
           fallback: undefined,
           drainDeadlineMs: 30_000,
         },
@@ -222,6 +223,16 @@ pools: [{ name: web, discovery: { type: static, endpoints: ["a:1"] }, ${text} }]
     ["balance: { algorithm: leastconn, idle: haproxy }", { algorithm: "leastconn", idle: "haproxy" }],
   ])("with %s balances so", (text, balance) => {
     expect(pool(text)?.balance).toEqual(balance);
+  });
+
+  it("prefers a zone that the environment names, by the terms of the defaults", () => {
+    const text = `
+defaults: { pool: { zone: { own: "\${ZONE}", minPercent: 70 } } }
+listeners: [{ name: front, bind: ":8080", pool: web }]
+pools: [{ name: web, discovery: { type: file, path: e }, zone: { spillFactor: 0 } }]`;
+    const [web] = read(text, { ZONE: "eu-1a" }).pools;
+    expect(web?.zone).toEqual({ own: "eu-1a", minPercent: 70, minBackends: 6, spillFactor: 0 });
+    expect(problemsOf(text, {}).join()).toContain("the environment variable ZONE is not set");
   });
 
   it.each([

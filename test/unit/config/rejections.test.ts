@@ -32,6 +32,7 @@ const BASE = {
       agentCheck: { port: 9 },
       outlierDetection: { latency: {} },
       slowStart: { window: "30s" },
+      zone: { own: "a" },
     },
     {
       name: "fixed",
@@ -457,6 +458,12 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "limits", "maxQueue"], -1, "from 0 to 1000000"],
   [[...P, "allBackups"], "some", "true or false"],
   [[...P, "panicThreshold"], 101, "from 0 to 100"],
+  [[...P, "zone"], "a", "a map"],
+  [[...P, "zone", "own"], undefined, "missing, expected a name of 1 to 128"],
+  [[...P, "zone", "own"], "", "a name of 1 to 128"],
+  [[...P, "zone", "minPercent"], 1001, "from 0 to 1000"],
+  [[...P, "zone", "minBackends"], 0, "from 1 to 1000000"],
+  [[...P, "zone", "spillFactor"], -1, "from 0 to 1000"],
   [[...P, "fallback"], 5, "a name of letters"],
   [[...P, "drainDeadline"], "x", DURATION],
 ];

@@ -389,6 +389,8 @@ export interface Pool {
   panicking: boolean;
   /** Lowest number first. */
   tiers: Tier[];
+  /** What zones mean for the picks now, in words; empty where they make no difference. */
+  zone: string;
 }
 
 /** Backends that take work while no lower tier has a usable one. */
@@ -913,6 +915,9 @@ export interface Counters {
   /** Second tries sent beside one on this backend that was silent, and those of them that answered first. */
   hedges: number;
   hedgesWon: number;
+  /** Leases taken in the own zone and in others, where one is preferred; of a pool. */
+  ownZonePicks: number;
+  otherZonePicks: number;
 }
 
 export interface ResetStatsRequest {
@@ -1903,6 +1908,7 @@ function createBasePool(): Pool {
     tier: 0,
     panicking: false,
     tiers: [],
+    zone: "",
   };
 }
 
@@ -1961,6 +1967,9 @@ export const Pool: MessageFns<Pool> = {
     }
     for (const v of message.tiers) {
       Tier.encode(v!, writer.uint32(146).fork()).join();
+    }
+    if (message.zone !== "") {
+      writer.uint32(154).string(message.zone);
     }
     return writer;
   },
@@ -2122,6 +2131,14 @@ export const Pool: MessageFns<Pool> = {
             message.tiers.push(Tier.decode(reader, reader.uint32()));
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.zone = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2159,6 +2176,7 @@ export const Pool: MessageFns<Pool> = {
     message.tier = object.tier ?? 0;
     message.panicking = object.panicking ?? false;
     message.tiers = object.tiers?.map((e) => Tier.fromPartial(e)) || [];
+    message.zone = object.zone ?? "";
     return message;
   },
 };
@@ -6275,6 +6293,8 @@ function createBaseCounters(): Counters {
     retriesDenied: 0,
     hedges: 0,
     hedgesWon: 0,
+    ownZonePicks: 0,
+    otherZonePicks: 0,
   };
 }
 
@@ -6393,6 +6413,12 @@ export const Counters: MessageFns<Counters> = {
     }
     if (message.hedgesWon !== 0) {
       writer.uint32(289).double(message.hedgesWon);
+    }
+    if (message.ownZonePicks !== 0) {
+      writer.uint32(297).double(message.ownZonePicks);
+    }
+    if (message.otherZonePicks !== 0) {
+      writer.uint32(305).double(message.otherZonePicks);
     }
     return writer;
   },
@@ -6698,6 +6724,22 @@ export const Counters: MessageFns<Counters> = {
             message.hedgesWon = reader.double();
             continue;
           }
+          case 37: {
+            if (tag !== 297) {
+              break;
+            }
+
+            message.ownZonePicks = reader.double();
+            continue;
+          }
+          case 38: {
+            if (tag !== 305) {
+              break;
+            }
+
+            message.otherZonePicks = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6751,6 +6793,8 @@ export const Counters: MessageFns<Counters> = {
     message.retriesDenied = object.retriesDenied ?? 0;
     message.hedges = object.hedges ?? 0;
     message.hedgesWon = object.hedgesWon ?? 0;
+    message.ownZonePicks = object.ownZonePicks ?? 0;
+    message.otherZonePicks = object.otherZonePicks ?? 0;
     return message;
   },
 };
