@@ -116,6 +116,8 @@ describe("backends that fail", () => {
   it("come back: served again within three seconds", async () => {
     const { sidecar, backends } = await scene(["one"], {
       pool: {
+        // Alone and down: with the default, panic would serve it all the same.
+        panicThreshold: 0,
         healthCheck: { type: "http", path: "/status", interval: "100ms", timeout: "100ms", fall: 2, rise: 2 },
       },
     });
