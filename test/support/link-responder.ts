@@ -18,7 +18,7 @@ export interface AnnouncedInstance {
   readonly ttl?: number;
 }
 
-/** A responder of multicast DNS on the loopback interface, for one service type. */
+/** A responder of multicast DNS on one interface, for one service type. */
 export class LinkResponder {
   /** What was asked since the start. */
   readonly asked: Question[] = [];
@@ -36,15 +36,18 @@ export class LinkResponder {
     socket.on("message", (bytes) => this.#onMessage(bytes));
   }
 
-  /** @param port 0 for a free one. */
-  static async open(service: string, port = 0): Promise<LinkResponder> {
+  /**
+   * @param port 0 for a free one
+   * @param address of the interface whose link it speaks on
+   */
+  static async open(service: string, port = 0, address = loopback): Promise<LinkResponder> {
     const socket = createSocket({ type: "udp4", reuseAddr: true });
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
       socket.bind(port, resolve);
     });
-    socket.addMembership(group, loopback);
-    socket.setMulticastInterface(loopback);
+    socket.addMembership(group, address);
+    socket.setMulticastInterface(address);
     return new LinkResponder(service, socket);
   }
 
