@@ -285,6 +285,7 @@ describe.skipIf(isConsulMissing())("under load, a sidecar whose Consul", () => {
     await written.kill();
     const knowsNoLeader = async () => (await scene.admin.source()).details.knownLeader === "false";
     await until(knowsNoLeader, 20_000, "an answer without a leader");
+    expect((await scene.admin.source()).state).toBe(SourceState.SOURCE_STATE_STALE);
     await scene.load.more(200);
     await Promise.all([leader.restart(), written.restart()]);
     await until(async () => !(await knowsNoLeader()), 20_000, "an answer with a leader");

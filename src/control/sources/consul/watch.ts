@@ -228,7 +228,7 @@ export class ConsulWatch<T> {
     const nowMs = clock.nowMs();
     const doubt = this.#doubt(list.count, wentBack, meta);
     return doubt === undefined || this.#isGraceOver(nowMs)
-      ? this.#accept(list, nowMs)
+      ? this.#accept(list, meta.hasLeader, nowMs)
       : this.#hold(doubt, nowMs);
   }
 
@@ -269,7 +269,8 @@ export class ConsulWatch<T> {
     return pollMs === undefined ? this.#idle.takeDelayMs(nowMs) : pollMs * (0.9 + random() / 10);
   }
 
-  #accept(list: WatchedList<T>, nowMs: number): number {
+  /** What comes from a server without a leader is the best there is, and may be of any age. */
+  #accept(list: WatchedList<T>, hasLeader: boolean, nowMs: number): number {
     const isChange = this.#inForce?.digest !== list.digest;
     if (isChange) {
       this.#options.onValue(list.value);
@@ -279,8 +280,9 @@ export class ConsulWatch<T> {
     this.#distrust = undefined;
     this.#suspectSinceMs = undefined;
     this.#consecutiveFailures = 0;
-    this.#lastSuccessMs = nowMs;
-    this.#enter("live", "");
+    if (hasLeader) this.#lastSuccessMs = nowMs;
+    if (hasLeader) this.#enter("live", "");
+    else this.#enter("stale", "the servers have no leader, so the list may be of any age");
     const { coalesceMs, pollMs } = this.#options;
     return isChange && pollMs === undefined ? coalesceMs : this.#pauseMs(nowMs);
   }

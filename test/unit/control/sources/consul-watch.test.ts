@@ -367,6 +367,15 @@ describe("an empty list", () => {
     expect(h.watch.report().reason).toContain("backwards");
   });
 
+  it("takes a list of a server without a leader, and says that it may be old", async () => {
+    const h = await liveWatch(["a"]);
+    const before = h.watch.report().lastSuccessMs;
+    await h.answer(list(["a", "b"], 12n, { "x-consul-knownleader": "false" }));
+    expect(h.values.at(-1)).toEqual(["a", "b"]);
+    expect(h.watch.report()).toMatchObject({ state: "stale", lastSuccessMs: before });
+    expect(h.watch.report().reason).toContain("no leader");
+  });
+
   it("is suspect while the servers have no leader", async () => {
     const h = await liveWatch(["a"]);
     await h.answer(list([], 12n, { "x-consul-knownleader": "false" }));
