@@ -115,7 +115,7 @@ export class Reloader {
     const isConsulChanged = touches(changes, "consul");
     for (const pool of config.pools) {
       if (!known.has(pool.name)) continue;
-      const usesConsul = isConsulChanged && JSON.stringify(pool.discovery).includes('"consul"');
+      const usesConsul = isConsulChanged && pool.discovery.some(({ type }) => type === "consul");
       if (usesConsul || touches(changes, `pools[${pool.name}]`)) {
         upstreams.reconfigure(pool, config.consul, usesConsul);
       }
