@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -41,22 +42,33 @@ export const pilotfish: Peer = {
       },
       file,
     );
-    const child = startChild({
-      place: "proxy",
-      command: process.execPath,
-      args: [PROGRAM, "run", "-c", file],
-      outputFile: join(setting.directory, "output"),
-      channel: false,
-    });
-    const deadlineMs = performance.now() + READY_MS;
-    while (!(await isReady(adminPort))) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error("ended at start");
-      if (performance.now() > deadlineMs) throw new Error(`not ready after ${READY_MS} ms`);
-      await sleep(50);
-    }
+    const child = await runPilotfish(file, setting.directory, adminPort);
     return { child, httpPort, tcpPort };
   },
 };
+
+/** Starts the build with this configuration and waits until it serves. */
+export async function runPilotfish(
+  file: string,
+  directory: string,
+  adminPort: number,
+  nodeOptions: readonly string[] = [],
+): Promise<ChildProcess> {
+  const child = startChild({
+    place: "proxy",
+    command: process.execPath,
+    args: [...nodeOptions, PROGRAM, "run", "-c", file],
+    outputFile: join(directory, "output"),
+    channel: false,
+  });
+  const deadlineMs = performance.now() + READY_MS;
+  while (!(await isReady(adminPort))) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error("ended at start");
+    if (performance.now() > deadlineMs) throw new Error(`not ready after ${READY_MS} ms`);
+    await sleep(50);
+  }
+  return child;
+}
 
 async function isReady(adminPort: number): Promise<boolean> {
   try {
