@@ -113,7 +113,7 @@ export function changeMethods(ports: AdminPorts, messages: Messages, log: Log): 
 /** Refuses what would be one overridden key too many. */
 export function refuseFull(named: readonly Named[]): void {
   for (const { pool, key } of named) {
-    if (!pool.canOverride(key)) {
+    if (!pool.overrides.canHold(key)) {
       throw exhausted(`pool ${pool.name} holds as many overrides as it may; take some back first`);
     }
   }

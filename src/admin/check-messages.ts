@@ -42,7 +42,7 @@ function agentOverrides(
   backend: CoreBackend,
   messages: Pick<Messages, "weightOverride">,
 ): AgentOverrides | undefined {
-  const layers = pool.overrideLayers(backend.endpoint.key);
+  const layers = pool.overrides.layers(backend.endpoint.key);
   const held = layers.find(([origin]) => origin === "agent")?.[1];
   if (held === undefined) return undefined;
   return {

@@ -1,7 +1,7 @@
 import type { AdminFact, CheckFact, DetectionFact, DiscoveryFact, FactName } from "../core/backend.js";
 import type { DiscoveryStatus as CoreStatus } from "../core/endpoint.js";
 import type { OverrideOrigin as CoreOrigin } from "../core/override.js";
-import type { Refusal as CoreRefusal } from "../core/pool.js";
+import type { Refusal as CoreRefusal } from "../core/slots.js";
 import type { LogThreshold } from "../platform/log.js";
 import {
   AdminState,

@@ -74,7 +74,7 @@ export class Messages {
     const { endpoint, facts, monitor, row } = backend;
     const time = this.#time;
     const open = this.#ports.openWork(backend);
-    const adminOverride = pool.overridesOf(endpoint.key).admin;
+    const adminOverride = pool.overrides.of(endpoint.key).admin;
     return {
       pool: pool.name,
       backend: backend.id,

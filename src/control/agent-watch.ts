@@ -32,7 +32,7 @@ export class AgentWatches implements WatchKind {
 
   wants(backend: Backend): boolean {
     if (backend.facts.admin.state !== "maint") return true;
-    return this.#pool.overridesOf(backend.endpoint.key).admin?.origin === "agent";
+    return this.#pool.overrides.of(backend.endpoint.key).admin?.origin === "agent";
   }
 
   begin(backend: Backend): BackendWatch {
@@ -51,7 +51,7 @@ export class AgentWatches implements WatchKind {
     const { clock } = this.#parts;
     const terms = termsOf("no agent checks any more");
     backend.reports.agent = undefined;
-    for (const [origin] of this.#pool.overrideLayers(backend.endpoint.key)) {
+    for (const [origin] of this.#pool.overrides.layers(backend.endpoint.key)) {
       if (origin !== "agent") continue;
       this.#pool.setWeight(backend, undefined, terms, clock.nowMs());
       this.#pool.setLimit(backend, undefined, terms, clock.nowMs());
@@ -71,7 +71,7 @@ export class AgentWatches implements WatchKind {
     const { weight, limit, admin, verdict, reason } = parseAgentReply(line);
     const terms = termsOf(line);
     const pool = this.#pool;
-    const said = pool.overrideLayers(backend.endpoint.key).find(([origin]) => origin === "agent")?.[1];
+    const said = pool.overrides.layers(backend.endpoint.key).find(([origin]) => origin === "agent")?.[1];
     // Said again it changes nothing, and the time since it holds stays.
     if (weight !== undefined && !isSameWeight(weight, said?.weight?.value))
       pool.setWeight(backend, weight, terms, nowMs);

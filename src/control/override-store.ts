@@ -77,7 +77,7 @@ export class OverrideStore {
   follow(pool: Pool): void {
     this.#pools.set(pool.name, pool);
     this.#restore(pool);
-    pool.onOverridesChanged(() => this.#file?.save(() => this.#entries()));
+    pool.overrides.onChanged(() => this.#file?.save(() => this.#entries()));
   }
 
   #restore(pool: Pool): void {
@@ -118,8 +118,8 @@ export class OverrideStore {
   }
 
   #entriesOf(pool: Pool): readonly KeptEntry[] {
-    return pool
-      .overrides()
+    return pool.overrides
+      .list()
       .map(([key, { weight, admin, limit }]) => ({
         pool: pool.name,
         key,

@@ -39,6 +39,14 @@ export interface DetectionHost {
   dueMoved(): void;
 }
 
+/** An ejection that another process began. */
+export interface BegunEjection {
+  readonly cause: EjectionCause;
+  readonly why: string;
+  readonly leftMs: number;
+  readonly multiplier: number;
+}
+
 /**
  * A pool's outlier detection: hears of every outcome, judges each interval at its end, ejects what a detector
  * names where the cap leaves room, and brings back what has served its time.

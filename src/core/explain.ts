@@ -2,7 +2,8 @@ import type { Backend } from "./backend.js";
 import { loadKey } from "./balancers/leastconn.js";
 import { outOfWorkWords } from "./out-of-work.js";
 import type { Override } from "./override.js";
-import type { Pool, Refusal } from "./pool.js";
+import type { Pool } from "./pool.js";
+import type { Refusal } from "./slots.js";
 import { scaledWeight, type WeightChange } from "./weight.js";
 
 /** What may count against a backend: one of the four facts, its weight, limit or tier. */
@@ -105,7 +106,7 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
     reasons.push(reason("check", says(text, check.why), check.sinceMs, undefined));
   }
   if (admin.state !== "ready") {
-    const override = pool.overridesOf(backend.endpoint.key).admin;
+    const override = pool.overrides.of(backend.endpoint.key).admin;
     const text = says(`admin state is ${admin.state}`, ownedWords(override, admin.why));
     reasons.push(reason("admin", text, admin.sinceMs, override?.expiresMs));
   }
@@ -118,7 +119,7 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
     reasons.push(reason("detection", text, detection.sinceMs, ejectedUntilMs));
   }
   if (backend.row.weight16 === 0) {
-    const override = pool.overridesOf(backend.endpoint.key).weight;
+    const override = pool.overrides.of(backend.endpoint.key).weight;
     const text =
       override === undefined
         ? "the discovered weight is 0"
@@ -144,7 +145,7 @@ export function weightLayers(pool: Pool, backend: Backend): WeightLayers {
   return {
     discovered,
     scaled: scaledWeight(discovered, pool.weightScale),
-    override: pool.overridesOf(backend.endpoint.key).weight,
+    override: pool.overrides.of(backend.endpoint.key).weight,
     ramp: rampLayer(backend),
     demotion: demotionLayer(backend),
     inForce: backend.weight,

@@ -11,6 +11,9 @@
  * as half of a pick. Plain reads of Int32 cells never tear, and a maximum that misses a race by one is harmless.
  */
 
+/** The thread that counts: one does today, and the columns are laid out for several. */
+export const WRITER = 0;
+
 /** Rows come in chunks of this size, so that no buffer ever has to grow. */
 const CHUNK_ROWS = 256;
 

@@ -5,7 +5,8 @@ import type { Endpoint } from "../../src/core/endpoint.js";
 import type { Lease } from "../../src/core/lease.js";
 import type { OutlierOptions } from "../../src/core/outlier.js";
 import type { OverrideTerms } from "../../src/core/override.js";
-import { Pool, type PoolOptions } from "../../src/core/pool.js";
+import { Pool } from "../../src/core/pool.js";
+import type { PoolOptions } from "../../src/core/pool-options.js";
 import type { Scoreboard } from "../../src/core/scoreboard.js";
 
 /** An endpoint named `id`, ordinary but for what is given. */

@@ -160,7 +160,7 @@ describe("SetWeight", () => {
 
   it("refuses one overridden key too many, but lets overrides be taken back", () => {
     const { setWeight, setState, web } = sceneOf();
-    vi.spyOn(web, "canOverride").mockImplementation((key) => key !== "consul/dc1///node/a");
+    vi.spyOn(web.overrides, "canHold").mockImplementation((key) => key !== "consul/dc1///node/a");
     const set = (backend: string, change: SetWeightRequest["change"]) =>
       setWeight(SetWeightRequest.fromPartial({ pool: "web", backend, change }));
     const full = refused(status.RESOURCE_EXHAUSTED, /take some back first$/);

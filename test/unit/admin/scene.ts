@@ -9,7 +9,8 @@ import type {
 import type { Backend } from "../../../src/core/backend.js";
 import { Leastconn } from "../../../src/core/balancers/leastconn.js";
 import type { Endpoint } from "../../../src/core/endpoint.js";
-import { Pool, type PoolOptions } from "../../../src/core/pool.js";
+import { Pool } from "../../../src/core/pool.js";
+import type { PoolOptions } from "../../../src/core/pool-options.js";
 import { type Clock, systemClock } from "../../../src/platform/clock.js";
 import type { Log, LogThreshold } from "../../../src/platform/log.js";
 

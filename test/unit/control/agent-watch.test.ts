@@ -54,9 +54,9 @@ it("yields to an operator, who does not undo what the agent did", async () => {
 it("keeps the time since it holds when the agent says it again", async () => {
   const { say, backend, pool } = agentWorld();
   await say("drain 50%");
-  const first = pool.overridesOf(backend.endpoint.key);
+  const first = pool.overrides.of(backend.endpoint.key);
   await say("drain 50%");
-  expect(pool.overridesOf(backend.endpoint.key)).toBe(first);
+  expect(pool.overrides.of(backend.endpoint.key)).toBe(first);
 });
 
 it("goes on asking in its own maint, and stops in the operator's", async () => {
@@ -77,6 +77,6 @@ it("takes back all that the agent said when agent checks are given up", async ()
   const { say, backend, pool, prober } = agentWorld();
   await say("weight:40 maxconn:7 drain down");
   prober.yieldTo(undefined);
-  expect(pool.overrides()).toEqual([]);
+  expect(pool.overrides.list()).toEqual([]);
   expect([backend.facts.check.state, backend.row.limit, backend.isEligible]).toEqual(["unchecked", 0, true]);
 });

@@ -48,7 +48,7 @@ it("brings back what the operator said, with who, why and until when", async () 
   const second = await process(4_000);
   expect(second.backend.facts.admin).toMatchObject({ state: "drain", why: "deploy" });
   expect(second.backend.row.weight16).toBe(8);
-  const { admin } = second.pool.overridesOf("test/one");
+  const { admin } = second.pool.overrides.of("test/one");
   expect(admin).toMatchObject({ owner: "ann", expiresMs: second.clock.nowMs() + 6_000 });
   await second.clock.advance(5_999);
   second.pool.tick(second.clock.nowMs());
@@ -67,7 +67,7 @@ it("forgets what expired while no process ran, and what was taken back", async (
   await first.store.flush();
   const second = await process(1_000);
   expect(second.backend.facts.admin.state).toBe("ready");
-  expect(second.pool.overrides()).toEqual([]);
+  expect(second.pool.overrides.list()).toEqual([]);
 });
 
 it("keeps nothing that others will say again", async () => {
@@ -75,7 +75,7 @@ it("keeps nothing that others will say again", async () => {
   const first = await process();
   first.pool.setWeight(first.backend, { kind: "weight", weight: 7 }, { ...TERMS, origin: "agent" }, 1_000);
   await first.store.flush();
-  expect((await process()).pool.overrides()).toEqual([]);
+  expect((await process()).pool.overrides.list()).toEqual([]);
 });
 
 it("keeps overrides of a pool that is not configured until it comes back", async () => {
@@ -92,6 +92,6 @@ it("starts without overrides where they are damaged inside", async () => {
   const damaged = [{ pool: "web", key: "test/one", admin: { value: "gone" } }];
   const envelope = { kind: "overrides", version: OVERRIDES_VERSION, savedWallMs: 1, data: damaged };
   await writeFile(path, JSON.stringify(envelope), { mode: 0o600 });
-  expect((await process()).pool.overrides()).toEqual([]);
+  expect((await process()).pool.overrides.list()).toEqual([]);
   expect(warnings).toEqual(["kept overrides are damaged, starting without them"]);
 });

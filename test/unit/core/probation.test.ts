@@ -3,7 +3,8 @@ import { explainPick } from "../../../src/core/explain.js";
 import type { Lease } from "../../../src/core/lease.js";
 import type { Outcome } from "../../../src/core/outcome.js";
 import type { OutlierOptions } from "../../../src/core/outlier.js";
-import type { Pool, PoolOptions } from "../../../src/core/pool.js";
+import type { Pool } from "../../../src/core/pool.js";
+import type { PoolOptions } from "../../../src/core/pool-options.js";
 import { apply, backendNamed, endpoint, newPool, OUTLIER } from "../../support/pool-fixture.js";
 
 /** `e0` was ejected at 0 after three failures, until 5000. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Pool, PoolOptions } from "../../../src/core/pool.js";
+import type { Pool } from "../../../src/core/pool.js";
+import type { PoolOptions } from "../../../src/core/pool-options.js";
 import { rampedLimit, rampShare, type SlowStartOptions, stepAtMs } from "../../../src/core/slow-start.js";
 import { apply, backendNamed, endpoint, mustAcquire, newPool, terms } from "../../support/pool-fixture.js";
 

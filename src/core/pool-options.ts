@@ -1,0 +1,34 @@
+import type { Balancer } from "./balancer.js";
+import type { VerdictRule } from "./check-verdict.js";
+import type { GrowingLimit } from "./limit.js";
+import type { OutlierOptions } from "./outlier.js";
+import type { Scoreboard } from "./scoreboard.js";
+import type { SlowStartOptions } from "./slow-start.js";
+import type { TierOptions } from "./tiers.js";
+
+/** What a pool is made of, and its limits. */
+export interface PoolOptions {
+  readonly name: string;
+  /** Makes one balancer for each tier. */
+  readonly balancer: () => Balancer;
+  readonly tiers: TierOptions;
+  /** Undefined switches detection off; the operator can still eject. */
+  readonly outlier: OutlierOptions | undefined;
+  /** Undefined: who joins or returns has its full share at once. */
+  readonly slowStart?: SlowStartOptions | undefined;
+  /** Whose verdict decides on a backend; `both` when left out. */
+  readonly verdict?: VerdictRule | undefined;
+  /** Most leases on one backend at once; 0 for no limit. */
+  readonly maxInFlightPerBackend: number;
+  /** Undefined: the limit is the same at every load. */
+  readonly growingLimit?: GrowingLimit | undefined;
+  /** Most waiters for a slot. */
+  readonly maxQueue: number;
+  /** How long a backend that left discovery may finish its open work. */
+  readonly drainDeadlineMs: number;
+  /** From 0 to below 1: the chance of detection's enforcing percentages and jitter. */
+  readonly random: () => number;
+  /** Told of what must never happen; tests throw here. */
+  readonly onInvariantBroken: (what: string) => void;
+  readonly scoreboard?: Scoreboard;
+}
