@@ -10,6 +10,8 @@ const LF = 0x0a;
 /** Numbers kept per field: start and end of its name, start and end of its value. */
 const STRIDE = 4;
 const FIRST_CAPACITY = 16;
+/** More names than these are looked up, not compared one by one: a client may name thousands. */
+const FEW_NAMES = 8;
 
 /** Why a field section is refused. */
 export type FieldFault =
@@ -148,10 +150,13 @@ export class RawFields implements FieldList {
   serialize(dropKinds: KindSet, dropNames: readonly string[]): string {
     let text = "";
     let runStart = -1;
+    const manyNames = dropNames.length > FEW_NAMES ? new Set(dropNames) : undefined;
     for (let index = 0; index < this.#count; index++) {
       const kind = this.#kinds[index] as FieldKind;
       const isDropped =
-        hasKind(dropKinds, kind) || (dropNames.length > 0 && this.#isNamedOneOf(index, dropNames));
+        hasKind(dropKinds, kind) ||
+        (manyNames?.has(this.nameAt(index).toLowerCase()) ??
+          (dropNames.length > 0 && this.#isNamedOneOf(index, dropNames)));
       const lineStart = this.#position(index, 0);
       if (isDropped && runStart >= 0) {
         text += this.text.slice(runStart, lineStart);

@@ -156,6 +156,7 @@ export const REFUSED_FIELDS: readonly RefusedCase[] = [
   ),
 ];
 
+const NAMES = Array.from({ length: 30 }, (_, index) => `X-${index}`);
 const kept = (fields: string) => forwarded("GET / HTTP/1.1", `${HOST}${fields}`);
 
 /** Fields that stay, that go, and that are written anew. */
@@ -222,6 +223,14 @@ export const FORWARDED_FIELDS: readonly ForwardedCase[] = [
     "what a second Connection field names goes",
     get("Connection: a\r\nConnection: b\r\nA: 1\r\nB: 2\r\nC: 3\r\n"),
     kept("C: 3\r\n"),
+  ),
+  accepted(
+    "RFC 9110 7.6.1",
+    "what Connection names goes, however many names there are",
+    get(
+      `Connection: ${NAMES.join(", ")}\r\n${NAMES.map((name) => `${name}: 1\r\n`).join("")}X: 1\r\nx-0: 2\r\n`,
+    ),
+    kept("X: 1\r\n"),
   ),
   accepted(
     "RFC 9110 7.6.1",
