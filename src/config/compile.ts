@@ -211,6 +211,7 @@ function compilePool(
       on: pool.retries.on,
       nonIdempotent: pool.retries.nonIdempotent,
       maxBodyBytes: pool.retries.maxBodyBytes,
+      expectContinueMs: pool.retries.expectContinue,
       backoff: { baseMs: pool.retries.backoff.base, maxMs: pool.retries.backoff.max },
       hedge: pool.retries.hedge,
       budget: pool.retries.budget,

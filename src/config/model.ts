@@ -342,6 +342,11 @@ export interface RetryConfig {
   readonly nonIdempotent: boolean;
   /** Bytes of a request's body that are kept for a further try. */
   readonly maxBodyBytes: number;
+  /**
+   * Longest wait for the backend's 100 before the body of a request that may not run twice is sent all the same; 0
+   * sends it without asking.
+   */
+  readonly expectContinueMs: number;
   readonly backoff: { readonly baseMs: number; readonly maxMs: number };
   /** When a second try is sent beside one that has not answered; undefined for never. */
   readonly hedge: HedgeAfter | undefined;

@@ -23,7 +23,6 @@ import type {
   UpstreamStream,
 } from "./message.js";
 import type { CutCause, Cuttable } from "./open-work.js";
-import { idleForLessMs } from "./retry-policy.js";
 import type { Destination } from "./router.js";
 import { Tries, type TriesContext, type TriesOwner } from "./tries.js";
 import { Tunnel, type TunnelOwner } from "./tunnel.js";
@@ -105,8 +104,7 @@ export class Exchange
     service.work.add(lease.backend, this);
     this.#tries.begin();
     this.#hedging?.begin(lease, this.#search, nowMs);
-    const idleMs = idleForLessMs(service.reuse, this.#head);
-    const connection = service.connections.take(lease.backend, idleMs, nowMs);
+    const connection = service.connections.take(lease.backend, this.#tries.idleForLessMs, nowMs);
     if (connection === undefined) this.#open(lease, nowMs);
     else this.#attempt(connection, lease, nowMs);
   }
@@ -117,10 +115,10 @@ export class Exchange
 
   #open(lease: Lease, nowMs: number): void {
     const { service } = this.#destination;
-    const { host, port } = lease.backend.endpoint;
+    const { endpoint } = lease.backend;
     service.connections.makeRoom(lease.backend);
     this.#connectingSinceMs = nowMs;
-    this.#dial = dialConnection({ host, port }, service.timeouts.connectMs, this.#context.clock, this);
+    this.#dial = dialConnection(endpoint, service.timeouts.connectMs, this.#context.clock, this);
   }
 
   onConnected(connection: Connection): void {
@@ -151,18 +149,19 @@ export class Exchange
       this.#record.connectMs = Math.max(this.#record.connectMs, 0);
       lease.backend.row.add(COUNTER.connectionsReused, lease.writer, 1);
     }
-    upstream.sendHead(this.#head, this.requestLines());
+    upstream.sendHead(this.#head, this.requestLines(), this.#tries.asksFirst);
     if (this.#head.body.kind === "none" || this.#tries.resend(upstream)) {
       upstream.flush();
     } else {
-      // A client that waits for a 100 gets the backend's, so the head must not wait for the body.
-      if (this.#head.expectsContinue || this.#tries.hasBodyBegun) upstream.flush();
-      this.#downstream.readBody();
+      // Who waits for a 100 gets the backend's, so the head must not wait for the body.
+      if (this.#head.expectsContinue || this.#tries.asksFirst || this.#tries.hasBodyBegun) upstream.flush();
+      this.#tries.readBody(this.#downstream);
     }
   }
 
   requestLines(): string {
-    this.#lines ??= forwardedLines(this.#head, this.#downstream.client, this.#stick?.fieldsOf(this.#head));
+    const fields = this.#stick?.fieldsOf(this.#head);
+    this.#lines ??= forwardedLines(this.#head, this.#downstream.client, this.#tries.asksFirst, fields);
     return this.#lines;
   }
 
@@ -189,10 +188,11 @@ export class Exchange
   // ---------------------------------------------------------------- the response
 
   onInformational(head: ResponseHead): void {
-    this.#downstream.sendInformational(head);
+    if (!this.#tries.takesInformational(head)) this.#downstream.sendInformational(head);
   }
 
   onResponseHead(head: ResponseHead): void {
+    this.#tries.releaseBody();
     this.#tries.end();
     if (this.#isReplaced(head)) return;
     this.#tries.commit();

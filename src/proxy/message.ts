@@ -131,10 +131,13 @@ export interface DownstreamReceiver {
 export interface UpstreamStream {
   /** Whether the connection had served before. */
   readonly isReused: boolean;
-  /** Whether a byte of the request may have reached the backend. */
+  /** Whether the backend may have begun to execute the request. */
   readonly isSent: boolean;
-  /** `lines` are the fields to send, without framing. Written together with what follows before `flush`. */
-  sendHead(head: RequestHead, lines: string): void;
+  /**
+   * `lines` are the fields to send, without framing. Written together with what follows before `flush`. `asksFirst` says
+   * that the body waits for a 100: until that, or a byte of the body, nothing was executed.
+   */
+  sendHead(head: RequestHead, lines: string, asksFirst?: boolean): void;
   /** False asks to hold back until `onUpstreamDrain`. The bytes are valid during the call only. */
   sendBody(bytes: Buffer): boolean;
   sendEnd(trailers: FieldList | undefined): void;

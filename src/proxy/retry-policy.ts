@@ -9,19 +9,14 @@ const NEVER: RetryAdvice = { kind: "never" };
 /** RFC 9110 section 9.2.2: sending them twice is as good as once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
-/** How recently a connection must have been used to carry this request; see `ReuseConfig`. */
-export function idleForLessMs(reuse: ReuseConfig, head: RequestHead): number {
-  if (reuse.mode === "never") return 0;
-  const canRepeat = IDEMPOTENT.has(head.method) && head.body.kind === "none";
-  return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
-}
-
 /** What may be tried again, of a route to a pool. Immutable: made when routes are. */
 export class RetryPolicy {
   readonly max: number;
   /** Longest wait for the head of an answer of one try, its connection included; 0 for no limit of its own. */
   readonly perTryMs: number;
   readonly maxBodyBytes: number;
+  /** Longest wait for a 100 before the body of a request that asks first is sent all the same; 0 asks never. */
+  readonly expectContinueMs: number;
   readonly #config: RetryConfig;
   readonly #conditions: RetryConditions;
   /** Whether anything but a failed connection is ever tried again. */
@@ -32,6 +27,7 @@ export class RetryPolicy {
     this.max = route?.max ?? config.max;
     this.perTryMs = route?.perTryMs ?? config.perTryMs;
     this.maxBodyBytes = config.maxBodyBytes;
+    this.expectContinueMs = config.expectContinueMs;
     this.#conditions = retryConditions(route?.on ?? config.on);
     const { statuses, grpcStatuses } = this.#conditions;
     this.#looksAtAnswers = statuses.size + grpcStatuses.size > 0;
@@ -46,6 +42,21 @@ export class RetryPolicy {
 
   maySendTwice(head: RequestHead): boolean {
     return this.#config.nonIdempotent || IDEMPOTENT.has(head.method);
+  }
+
+  /**
+   * Whether a request is sent with `Expect: 100-continue`, so that one that may not run twice is safe to try again up to
+   * the backend's word. Without a body there is nothing to hold back (RFC 9110 section 10.1.1).
+   */
+  asksFirst(head: RequestHead): boolean {
+    return this.expectContinueMs > 0 && head.body.kind !== "none" && !this.maySendTwice(head);
+  }
+
+  /** How recently a connection must have been used to carry this request; see `ReuseConfig`. */
+  idleForLessMs(reuse: ReuseConfig, head: RequestHead): number {
+    if (reuse.mode === "never") return 0;
+    const canRepeat = (IDEMPOTENT.has(head.method) && head.body.kind === "none") || this.asksFirst(head);
+    return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
   }
 
   /** Whether a try that failed so may be followed by another, as far as the failure goes. */

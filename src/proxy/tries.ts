@@ -2,7 +2,7 @@ import type { Lease } from "../core/lease.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { BackendSearch } from "./backend-search.js";
 import { isUnsent, type ProxyError, retryKindOf } from "./errors.js";
-import type { FieldList, RequestHead, ResponseHead, UpstreamStream } from "./message.js";
+import type { DownstreamStream, FieldList, RequestHead, ResponseHead, UpstreamStream } from "./message.js";
 import { ReplayBody } from "./replay-body.js";
 import type { Destination } from "./router.js";
 
@@ -45,6 +45,9 @@ export class Tries {
   #replay: ReplayBody | undefined;
   #timer: Timer | undefined;
   #totalTimer: Timer | undefined;
+  /** Whose body waits for the backend's word, and for how long at most. */
+  #held: DownstreamStream | undefined;
+  #heldTimer: Timer | undefined;
   #hasBodyBegun = false;
   #holdsBudget = false;
 
@@ -80,6 +83,17 @@ export class Tries {
     return this.#head.body.kind === "none" || this.#replay?.isComplete === true;
   }
 
+  /** Whether the body waits until the backend has said that it takes the request. */
+  get asksFirst(): boolean {
+    return this.#destination.retry.asksFirst(this.#head);
+  }
+
+  /** How recently a connection must have been used to carry the request. */
+  get idleForLessMs(): number {
+    const { retry, service } = this.#destination;
+    return retry.idleForLessMs(service.reuse, this.#head);
+  }
+
   /** The request begins to look for a backend. */
   start(nowMs: number): void {
     if (this.#deadlineMs === Number.POSITIVE_INFINITY) return;
@@ -97,12 +111,41 @@ export class Tries {
   end(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#holdNoMore();
   }
 
   /** The client gets this try's answer: there will be no other, and nothing is kept for one. */
   commit(): void {
     this.end();
     this.#replay = undefined;
+  }
+
+  /**
+   * Lets the client's body come: at once, or when the backend has said that it takes the request, which is not waited
+   * for without end as a backend may never say it.
+   */
+  readBody(downstream: DownstreamStream): void {
+    const { retry } = this.#destination;
+    if (!this.asksFirst) {
+      downstream.readBody();
+      return;
+    }
+    this.#held = downstream;
+    this.#heldTimer = this.#context.clock.after(retry.expectContinueMs, () => this.releaseBody());
+  }
+
+  /** A 100 lets the body go. Answers whether it is nobody else's: it was asked for here (RFC 9110 section 15.2). */
+  takesInformational(answer: ResponseHead): boolean {
+    if (answer.status !== 100 || !this.asksFirst) return false;
+    this.releaseBody();
+    return !this.#head.expectsContinue;
+  }
+
+  /** The body is waited for no longer. */
+  releaseBody(): void {
+    const held = this.#held;
+    this.#holdNoMore();
+    held?.readBody();
   }
 
   /** A part of the body goes to the backend. */
@@ -171,6 +214,12 @@ export class Tries {
     if (!this.#holdsBudget) return;
     this.#holdsBudget = false;
     this.#destination.service.retryBudget.giveBack();
+  }
+
+  #holdNoMore(): void {
+    this.#held = undefined;
+    this.#heldTimer?.cancel();
+    this.#heldTimer = undefined;
   }
 
   #backoffMs(search: BackendSearch): number {

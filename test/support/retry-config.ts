@@ -9,6 +9,7 @@ export function retryConfig(changes: Partial<RetryConfig> = {}): RetryConfig {
     on: ["conn-failure", "empty-response"],
     nonIdempotent: false,
     maxBodyBytes: 64 * 1024,
+    expectContinueMs: 0,
     backoff: { baseMs: 25, maxMs: 250 },
     hedge: undefined,
     budget: { percent: 50, min: 10 },

@@ -53,6 +53,8 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   #informational = 0;
   #exchanges = 0;
   #isRequestWhole = false;
+  /** Whether the backend has yet to say that it takes the request (RFC 9110 section 10.1.1). */
+  #isAsking = false;
   #isPaused = false;
   /** Set when the backend agreed to switch protocols. */
   #hasSwitched = false;
@@ -101,23 +103,26 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   }
 
   get isSent(): boolean {
-    return this.#writer.hasWritten;
+    return this.#writer.hasWritten && !this.#isAsking;
   }
 
   // ---------------------------------------------------------------- the request
 
-  sendHead(head: RequestHead, lines: string): void {
+  sendHead(head: RequestHead, lines: string, asksFirst = false): void {
     this.#request = head;
+    this.#isAsking = asksFirst;
     this.#isRequestWhole = head.body.kind === "none";
     this.#writer.begin(requestHeadText(head, lines), head.body.kind === "chunked");
     this.#touch();
   }
 
   sendBody(bytes: Buffer): boolean {
+    this.#isAsking = false;
     return this.#wrote(this.#writer.body(bytes));
   }
 
   sendEnd(trailers: FieldList | undefined): void {
+    this.#isAsking = false;
     this.#writer.end(trailers, this.#request?.connectionNames ?? []);
     this.#isRequestWhole = true;
     this.#touch();
@@ -259,6 +264,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   }
 
   #inform(head: Http1ResponseHead): void {
+    this.#isAsking = false;
     if (++this.#informational > INFORMATIONAL_MAX)
       this.#fail("upstream-invalid", undefined, "too many 1xx answers");
     else this.#receiver?.onInformational(head);
@@ -333,8 +339,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     const receiver = this.#receiver;
     const phase = this.#state === "body" ? "data" : "response-head";
     const isUnanswered = this.#partial === undefined && this.#informational === 0;
-    const isSent = this.#writer.hasWritten;
-    const facts = { isSent, isAnswered: !isUnanswered, isReused: this.isReused && isUnanswered };
+    const facts = { isSent: this.isSent, isAnswered: !isUnanswered, isReused: this.isReused && isUnanswered };
     this.#receiver = undefined;
     this.close();
     receiver?.onUpstreamFailure(

@@ -31,6 +31,12 @@ const WARY_RHYTHM = {
   rise: CADENCE.rise,
 };
 
+/** Backends end without a word to the catalog: what may not run twice asks first whether it is taken. */
+const CHECKED = {
+  healthCheck: { type: "http", path: "/status", interval: "1s", fall: 2, rise: 1 },
+  retries: { expectContinue: "1s" },
+};
+
 /**
  * Ejections are short: since a backend is on probation after each, a return that comes too early costs one request.
  * What its check fails too stays out until a check passes.
@@ -91,7 +97,7 @@ function configuration(setting: TrialSetting, consul: string, reloads: number): 
         name: "web",
         discovery: { type: "consul", service: "web" },
         timeouts,
-        ...(setting.isChecked && { healthCheck: { type: "http", path: "/status", ...rhythm } }),
+        ...(setting.isChecked && CHECKED),
         ...(setting.isWary && WARY),
         ...(setting.isSticky && {
           affinity: { type: "cookie", name: "SERVER", mode: "insert", indirect: true, nocache: true },

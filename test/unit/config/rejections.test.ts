@@ -360,6 +360,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "retries", "on", 0], "sometimes", 'found "sometimes", expected conn-failure, empty-response'],
   [[...P, "retries", "nonIdempotent"], "on", "true or false"],
   [[...P, "retries", "maxBodyBytes"], "17MiB", "0 to 16MiB"],
+  [[...P, "retries", "expectContinue"], "yes", DURATION],
   [[...P, "retries", "backoff", "base"], "0s", "1ms"],
   [[...P, "retries", "backoff", "max"], "1ms", "at least base"],
   [[...P, "retries", "hedge"], "p49", 'found "p49", expected p50 to p99.9, or a duration from 1ms'],
