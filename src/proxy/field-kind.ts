@@ -30,6 +30,8 @@ export const KIND = {
   maxForwards: 24,
   /** One of those that others must not say for us, with `_` where `-` belongs. */
   lookAlike: 25,
+  /** Any `X-Forwarded-...` besides those above, with `_` for `-` or not: it speaks of the client as they do. */
+  xForwardedOther: 26,
 } as const;
 
 /** One of the kinds. */
@@ -110,15 +112,22 @@ function slotOf(length: number, firstCode: number): number {
 /** The kind of the field whose name is `bytes[start..end)`, in any case. */
 export function fieldKindOf(bytes: Uint8Array, start: number, end: number): FieldKind {
   const length = end - start;
-  if (length > LONGEST_NAME) return KIND.other;
-  const candidates = CANDIDATES[slotOf(length, bytes[start] as number)] as readonly Candidate[];
-  for (const { name, kind } of candidates) {
-    const likeness = likenessOf(bytes, start, name);
-    if (likeness === SAME) return kind;
-    if (likeness === SIMILAR && hasKind(IMITATED, kind)) return KIND.lookAlike;
+  if (length <= LONGEST_NAME) {
+    const candidates = CANDIDATES[slotOf(length, bytes[start] as number)] as readonly Candidate[];
+    for (const { name, kind } of candidates) {
+      const likeness = likenessOf(bytes, start, name);
+      if (likeness === SAME) return kind;
+      if (likeness === SIMILAR && hasKind(IMITATED, kind)) return KIND.lookAlike;
+    }
   }
-  return KIND.other;
+  const mayBeForwarded = length > FORWARDED_PREFIX.length && ((bytes[start] as number) | 0x20) === LETTER_X;
+  return mayBeForwarded && likenessOf(bytes, start, FORWARDED_PREFIX) !== DIFFERENT
+    ? KIND.xForwardedOther
+    : KIND.other;
 }
+
+const FORWARDED_PREFIX = "x-forwarded-";
+const LETTER_X = 0x78;
 
 const DIFFERENT = 0;
 const SIMILAR = 1;
@@ -126,7 +135,7 @@ const SAME = 2;
 const UNDERSCORE = 0x5f;
 const HYPHEN = 0x2d;
 
-/** How like a name the bytes are that begin at `start`: the same in any case, similar with `_` for `-`. */
+/** How like a name or its beginning the bytes are from `start` on: the same in any case, similar with `_` for `-`. */
 function likenessOf(bytes: Uint8Array, start: number, name: string): number {
   let likeness = SAME;
   for (let at = 0; at < name.length; at++) {
@@ -139,7 +148,7 @@ function likenessOf(bytes: Uint8Array, start: number, name: string): number {
   return likeness;
 }
 
-/** The kind of the field with this name in lower case. */
+/** The kind of the field with this name in lower case, of those that have a name. */
 export function kindOfName(name: string): FieldKind {
   return BY_NAME.get(name) ?? KIND.other;
 }

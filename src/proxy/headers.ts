@@ -14,6 +14,7 @@ const FORWARDED = kindSet(
   KIND.xForwardedHost,
   KIND.xForwardedPort,
   KIND.xRealIp,
+  KIND.xForwardedOther,
 );
 
 const APPENDED = kindSet(KIND.forwarded, KIND.xForwardedFor);

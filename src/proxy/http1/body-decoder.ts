@@ -78,11 +78,6 @@ export class BodyDecoder {
     return this.#state === State.Done;
   }
 
-  /** Whether the end of the connection is a whole body's end. */
-  get mayEndNow(): boolean {
-    return this.#state === State.Done || this.#state === State.UntilClose;
-  }
-
   /** What is wrong with the framing; nothing more is decoded then. */
   get fault(): HeadFault | undefined {
     return this.#fault;

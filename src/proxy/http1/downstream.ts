@@ -92,6 +92,8 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   /** When the first byte of the present head came. */
   #startedMs = 0;
   #isAnswered = false;
+  /** Fields that the answer's Connection names: its trailers must not carry them either. */
+  #answerNames: readonly string[] = [];
   #closesAfter = false;
   #isAbandoned = false;
   #bytesInBefore = 0;
@@ -395,6 +397,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     const isOld = request.version === "HTTP/1.0";
     const isUnsized = head.body.kind === "chunked" || head.body.kind === "until-close";
     this.#isAnswered = true;
+    this.#answerNames = head.connectionNames;
     const isChunked = isUnsized && !isOld;
     // A request that is not whole leaves bytes behind that are no next request.
     if (this.#mustClose() || (isUnsized && isOld) || !this.#decoder.isDone) this.#closesAfter = true;
@@ -407,7 +410,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   }
 
   sendEnd(trailers: FieldList | undefined): void {
-    this.#writer.end(this.#head?.takesTrailers ? trailers : undefined, []);
+    this.#writer.end(this.#head?.takesTrailers ? trailers : undefined, this.#answerNames);
     this.flush();
   }
 

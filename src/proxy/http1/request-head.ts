@@ -49,7 +49,7 @@ export class Http1RequestHead implements RequestHead {
     this.fields = fields;
     this.body = body;
     this.keepsAlive = isOldVersion ? options.keepAlive && !options.close : !options.close;
-    this.expectsContinue = fields.has(KIND.expect) && !isOldVersion && body.kind !== "none";
+    this.expectsContinue = fields.has(KIND.expect) && !isOldVersion && hasContent(body);
     this.takesTrailers =
       fields.has(KIND.te) && fields.valuesOf(KIND.te).flatMap(listElements).includes("trailers");
     this.forwardsLeft = forwardsLeft;
@@ -63,6 +63,11 @@ export class Http1RequestHead implements RequestHead {
   value(name: string): string | undefined {
     return this.fields.value(name);
   }
+}
+
+/** A length of zero announces no content, so nobody waits with it for a 100 (RFC 9110 section 10.1.1). */
+function hasContent(body: BodyFraming): boolean {
+  return body.kind === "length" ? body.length > 0 : body.kind !== "none";
 }
 
 /** Only WebSocket is passed on; other offers may be ignored (RFC 9110 section 7.8). */

@@ -33,6 +33,7 @@ const NOT_IN_TRAILERS =
     KIND.xForwardedProto,
     KIND.xForwardedHost,
     KIND.xForwardedPort,
+    KIND.xForwardedOther,
     KIND.xRealIp,
     KIND.via,
     KIND.date,

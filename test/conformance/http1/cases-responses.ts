@@ -1,48 +1,18 @@
-/** A backend's answer, and what the client gets of it. */
-export interface ResponseCase {
-  readonly rule: string;
-  readonly name: string;
-  /** Of the request. Default a GET in HTTP/1.1. */
-  readonly request?: string;
-  /** What the backend sends, and whether it ends the connection then. */
-  readonly answer: string;
-  readonly after?: "end" | "reset";
-  /** What the client gets, to the byte; or the status of our own reply. */
-  readonly gets: string | 502;
-  /** How the client's connection goes on. */
-  readonly client: "kept" | "ended" | "cut";
-  /** Whether the backend's connection serves the next request. */
-  readonly backend: "kept" | "closed";
-}
+import {
+  CHUNKED,
+  HEAD,
+  invalid,
+  OLD,
+  ok,
+  passed,
+  type ResponseCase,
+  request,
+  TAKES_TRAILERS,
+} from "./response-case.js";
 
-type Fate = Pick<ResponseCase, "client" | "backend"> & Pick<Partial<ResponseCase>, "request" | "after">;
-
-const KEPT: Fate = { client: "kept", backend: "kept" };
-
-function passed(
-  rule: string,
-  name: string,
-  answer: string,
-  gets: string,
-  fate: Partial<Fate> = {},
-): ResponseCase {
-  return { rule, name, answer, gets, ...KEPT, ...fate };
-}
-
-/** An answer that makes no sense: 502, the backend's connection closed, the client's kept. */
-function invalid(rule: string, name: string, answer: string, fate: Partial<Fate> = {}): ResponseCase {
-  return { rule, name, answer, gets: 502, client: "kept", backend: "closed", ...fate };
-}
-
-const ok = (fields: string, body = "") => `HTTP/1.1 200 OK\r\n${fields}\r\n${body}`;
 const HELLO = "5\r\nhello\r\n0\r\n\r\n";
-const CHUNKED = "transfer-encoding: chunked\r\n";
-const request = (line: string, fields = "") => `${line}\r\nHost: a.example\r\n${fields}\r\n`;
-const HEAD = request("HEAD / HTTP/1.1");
-const OLD = request("GET / HTTP/1.0");
 const OLD_KEPT = request("GET / HTTP/1.0", "Connection: keep-alive\r\n");
 const CLOSE = request("GET / HTTP/1.1", "Connection: close\r\n");
-const TAKES_TRAILERS = request("GET / HTTP/1.1", "TE: trailers\r\n");
 
 /** Answers that are passed on. */
 export const PASSED_RESPONSES: readonly ResponseCase[] = [

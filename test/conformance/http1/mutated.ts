@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { FORWARDED_FIELDS, REFUSED_FIELDS } from "./cases-fields.js";
 import { FORWARDED_FRAMING, REFUSED_FRAMING } from "./cases-framing.js";
 import { FORWARDED_REQUEST_LINES, REFUSED_REQUEST_LINES } from "./cases-request-line.js";
+import { CUT_RESPONSES, FRAMED_RESPONSES } from "./cases-response-framing.js";
 import { INVALID_RESPONSES, PASSED_RESPONSES } from "./cases-responses.js";
+import { FORWARDED_SMUGGLING, REFUSED_SMUGGLING } from "./cases-smuggling.js";
 
 /** Longer cases are about limits; they only slow a search down. */
 const CASE_LENGTH_MAX = 2_000;
@@ -15,12 +17,19 @@ export const REQUEST_TEXTS: readonly string[] = [
   ...REFUSED_FIELDS,
   ...FORWARDED_FRAMING,
   ...REFUSED_FRAMING,
+  ...FORWARDED_SMUGGLING,
+  ...REFUSED_SMUGGLING,
 ]
   .map(({ send }) => send)
   .filter(({ length }) => length <= CASE_LENGTH_MAX);
 
 /** The bytes of every response case. */
-export const RESPONSE_TEXTS: readonly string[] = [...PASSED_RESPONSES, ...INVALID_RESPONSES]
+export const RESPONSE_TEXTS: readonly string[] = [
+  ...PASSED_RESPONSES,
+  ...INVALID_RESPONSES,
+  ...FRAMED_RESPONSES,
+  ...CUT_RESPONSES,
+]
   .map(({ answer }) => answer)
   .filter(({ length }) => length <= CASE_LENGTH_MAX);
 

@@ -6,13 +6,20 @@ import { RecordingBackend } from "../../support/recording-backend.js";
 import { FORWARDED_FIELDS, REFUSED_FIELDS } from "./cases-fields.js";
 import { FORWARDED_FRAMING, REFUSED_FRAMING } from "./cases-framing.js";
 import { FORWARDED_REQUEST_LINES, REFUSED_REQUEST_LINES } from "./cases-request-line.js";
+import { FORWARDED_SMUGGLING, REFUSED_SMUGGLING } from "./cases-smuggling.js";
 import type { ForwardedCase, RefusedCase } from "./request-case.js";
 
-const REFUSED: readonly RefusedCase[] = [...REFUSED_REQUEST_LINES, ...REFUSED_FIELDS, ...REFUSED_FRAMING];
+const REFUSED: readonly RefusedCase[] = [
+  ...REFUSED_REQUEST_LINES,
+  ...REFUSED_FIELDS,
+  ...REFUSED_FRAMING,
+  ...REFUSED_SMUGGLING,
+];
 const FORWARDED: readonly ForwardedCase[] = [
   ...FORWARDED_REQUEST_LINES,
   ...FORWARDED_FIELDS,
   ...FORWARDED_FRAMING,
+  ...FORWARDED_SMUGGLING,
 ];
 const MODES: readonly ConnectionMode[] = ["handle", "socket"];
 

@@ -2,7 +2,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type HttpProxy, startHttpProxy } from "../../support/http-proxy.js";
 import { until } from "../../support/raw-client.js";
 import { answer, OK, RecordingBackend } from "../../support/recording-backend.js";
-import { INVALID_RESPONSES, PASSED_RESPONSES, type ResponseCase } from "./cases-responses.js";
+import { CUT_RESPONSES, FRAMED_RESPONSES } from "./cases-response-framing.js";
+import { INVALID_RESPONSES, PASSED_RESPONSES } from "./cases-responses.js";
+import type { ResponseCase } from "./response-case.js";
+
+const CASES: readonly ResponseCase[] = [
+  ...PASSED_RESPONSES,
+  ...INVALID_RESPONSES,
+  ...FRAMED_RESPONSES,
+  ...CUT_RESPONSES,
+];
 
 const GET = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
 const NEXT = "GET /next HTTP/1.1\r\nHost: a.example\r\n\r\n";
@@ -31,7 +40,7 @@ describe("responses", () => {
     await backend.close();
   });
 
-  it.each([...PASSED_RESPONSES, ...INVALID_RESPONSES])("$rule: $name", async (given) => {
+  it.each(CASES)("$rule: $name", async (given) => {
     backend.script = (request) =>
       request.head.includes("/next") ? answer(OK) : answer(given.answer, given.after ?? "keep");
     const client = proxy.dial();

@@ -45,13 +45,15 @@ describe("a trusted client", () => {
 
   it("keeps what it says of scheme, host, port and address", () => {
     const claims =
-      "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\nX-Forwarded-Port: 443\r\nX-Real-IP: 1.1.1.1\r\n";
+      "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: b\r\nX-Forwarded-Port: 443\r\nX-Real-IP: 1.1.1.1\r\n" +
+      "X-Forwarded-Prefix: /p\r\n";
     const text = lines(HOST + claims, TRUSTED);
     for (const kept of [
       "X-Forwarded-Proto: https",
       "X-Forwarded-Host: b",
       "X-Forwarded-Port: 443",
       "X-Real-IP: 1.1.1.1",
+      "X-Forwarded-Prefix: /p",
     ]) {
       expect(text).toContain(`${kept}\r\n`);
     }

@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { Scoreboard } from "../../../../src/core/scoreboard.js";
+import type { ProxyError } from "../../../../src/proxy/errors.js";
+import { Http1Upstream } from "../../../../src/proxy/http1/upstream.js";
+import type { UpstreamReceiver } from "../../../../src/proxy/message.js";
+import { requestHead } from "../../../support/heads.js";
+import { backendOf } from "../../../support/pool-fixture.js";
+import { FakeConnection } from "./fake-connection.js";
+import { ManualClock } from "./manual-clock.js";
+
+const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/** A connection that has been given a whole POST with this body, and what became of both. */
+function sent(body: string, isTaking: boolean) {
+  const connection = new FakeConnection();
+  connection.isTaking = isTaking;
+  const log: string[] = [];
+  const keeper = { keep: () => log.push("kept"), forget: () => log.push("forgotten") };
+  const receiver: UpstreamReceiver = {
+    onInformational() {},
+    onResponseHead: (head) => log.push(String(head.status)),
+    onResponseBody() {},
+    onResponseEnd: () => log.push("whole"),
+    onResponsePause() {},
+    onUpstreamDrain() {},
+    onUpstreamFailure: (error: ProxyError) => log.push(error.code),
+    onSwitched() {},
+  };
+  const upstream = new Http1Upstream(connection, backendOf(new Scoreboard(), "b"), keeper, new ManualClock());
+  const stream = upstream.begin(receiver, 1_000);
+  stream.sendHead(
+    requestHead(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`),
+    "host: a\r\n",
+  );
+  stream.sendBody(Buffer.from(body));
+  stream.sendEnd(undefined);
+  stream.flush();
+  return { connection, log };
+}
+
+describe("a backend's connection behind a whole answer", () => {
+  it("serves on where the kernel has taken the request", () => {
+    const { connection, log } = sent("hello", true);
+    connection.receive(OK);
+    expect(log).toEqual(["200", "kept", "whole"]);
+  });
+
+  // What is still queued could be read as the next request by a backend that answered without it.
+  it("is closed where a part of the request is still queued (RFC 9112 section 9.3)", () => {
+    const { connection, log } = sent("hello", false);
+    connection.receive(OK);
+    expect(log).toEqual(["200", "forgotten", "whole"]);
+    expect(connection.closed).toBe(true);
+  });
+});
