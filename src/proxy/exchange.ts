@@ -160,8 +160,7 @@ export class Exchange
   }
 
   requestLines(): string {
-    const fields = this.#stick?.fieldsOf(this.#head);
-    this.#lines ??= forwardedLines(this.#head, this.#downstream.client, this.#tries.asksFirst, fields);
+    this.#lines ??= forwardedLines(this.#head, this.#downstream.client, this.#stick?.fieldsOf(this.#head));
     return this.#lines;
   }
 
@@ -192,8 +191,6 @@ export class Exchange
   }
 
   onResponseHead(head: ResponseHead): void {
-    this.#tries.releaseBody();
-    this.#tries.end();
     if (this.#isReplaced(head)) return;
     this.#tries.commit();
     const nowMs = this.#context.clock.nowMs();
@@ -285,6 +282,7 @@ export class Exchange
     if (status < 400 || lease === undefined) return false;
     const next = this.#tries.afterAnswer(head, lease, this.#search);
     if (!next.isAllowed) return false;
+    this.#tries.end();
     this.#upstream?.cancel();
     this.#upstream = undefined;
     const failed: FailedTry = { outcome: status >= 500 ? "server-error" : "success", status: head.status };

@@ -20,7 +20,6 @@ const FORWARDED = kindSet(
 const APPENDED = kindSet(KIND.forwarded, KIND.xForwardedFor);
 
 const EXPECT = kindSet(KIND.expect);
-const EXPECT_LINE = "expect: 100-continue\r\n";
 
 const MAX_FORWARDS = kindSet(KIND.maxForwards);
 
@@ -33,18 +32,11 @@ const MAX_FORWARDS = kindSet(KIND.maxForwards);
  * otherwise. Via is added as RFC 9110 section 7.6.3 demands of gateways, Max-Forwards counted down as section 7.6.2
  * does.
  *
- * @param asksFirst whether a 100 is waited for, also where the client would not
  * @param fields the client's, or what stands for them
  */
-export function forwardedLines(
-  head: RequestHead,
-  client: ClientFacts,
-  asksFirst = false,
-  fields = head.fields,
-): string {
-  const lines = asksFirst && !head.expectsContinue ? EXPECT_LINE : "";
-  if (head.forwardsLeft === undefined) return linesOf(head, client, fields, 0) + lines;
-  return `${linesOf(head, client, fields, MAX_FORWARDS)}max-forwards: ${head.forwardsLeft - 1}\r\n${lines}`;
+export function forwardedLines(head: RequestHead, client: ClientFacts, fields = head.fields): string {
+  if (head.forwardsLeft === undefined) return linesOf(head, client, fields, 0);
+  return `${linesOf(head, client, fields, MAX_FORWARDS)}max-forwards: ${head.forwardsLeft - 1}\r\n`;
 }
 
 function linesOf(head: RequestHead, client: ClientFacts, fields: FieldList, replaced: KindSet): string {

@@ -48,6 +48,7 @@ export class Tries {
   /** Whose body waits for the backend's word, and for how long at most. */
   #held: DownstreamStream | undefined;
   #heldTimer: Timer | undefined;
+  #mayAsk = true;
   #hasBodyBegun = false;
   #holdsBudget = false;
 
@@ -85,7 +86,7 @@ export class Tries {
 
   /** Whether the body waits until the backend has said that it takes the request. */
   get asksFirst(): boolean {
-    return this.#destination.retry.asksFirst(this.#head);
+    return this.#mayAsk && this.#destination.retry.asksFirst(this.#head);
   }
 
   /** How recently a connection must have been used to carry the request. */
@@ -116,6 +117,7 @@ export class Tries {
 
   /** The client gets this try's answer: there will be no other, and nothing is kept for one. */
   commit(): void {
+    this.releaseBody();
     this.end();
     this.#replay = undefined;
   }
@@ -179,6 +181,11 @@ export class Tries {
   /** May another try take the place of this answer? */
   afterAnswer(answer: ResponseHead, lease: Lease, search: BackendSearch): NextTry {
     const { retry, service } = this.#destination;
+    if (answer.status === 417 && this.asksFirst && !this.#head.expectsContinue) {
+      // The client, which asked nothing, must not get this (RFC 9110 section 10.1.1).
+      this.#mayAsk = false;
+      return AT_ONCE;
+    }
     const advice = retry.adviceAfter(answer, this.#head);
     if (advice.kind === "never" || !search.hasTriesLeft || !this.canSendAgain) return NO;
     // What one backend asks for itself is no reason to keep away from others.
@@ -209,7 +216,8 @@ export class Tries {
 
   /** There is nothing left to try: the exchange is over, or a tunnel. */
   close(): void {
-    this.commit();
+    this.end();
+    this.#replay = undefined;
     this.#totalTimer?.cancel();
     if (!this.#holdsBudget) return;
     this.#holdsBudget = false;

@@ -112,7 +112,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     this.#request = head;
     this.#isAsking = asksFirst;
     this.#isRequestWhole = head.body.kind === "none";
-    this.#writer.begin(requestHeadText(head, lines), head.body.kind === "chunked");
+    this.#writer.begin(requestHeadText(head, lines, asksFirst), head.body.kind === "chunked");
     this.#touch();
   }
 

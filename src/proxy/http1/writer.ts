@@ -67,10 +67,11 @@ const NAMES_NOT_IN_TRAILERS: readonly string[] = [
 
 /**
  * Request path. A request head for a backend. `lines` are the fields to send, without framing; the framing is
- * added here, in the one spelling that fits the body.
+ * added here, in the one spelling that fits the body, and where a 100 is asked for that the client did not ask for.
  */
-export function requestHeadText(head: RequestHead, lines: string): string {
-  const start = `${head.method} ${head.target} HTTP/1.1\r\n${lines}`;
+export function requestHeadText(head: RequestHead, lines: string, asksFirst = false): string {
+  const expectation = asksFirst && !head.expectsContinue ? "expect: 100-continue\r\n" : "";
+  const start = `${head.method} ${head.target} HTTP/1.1\r\n${lines}${expectation}`;
   const trailers = head.takesTrailers ? "te: trailers\r\nconnection: te\r\n" : "";
   switch (head.body.kind) {
     case "length":

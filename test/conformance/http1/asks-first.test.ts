@@ -117,6 +117,33 @@ describe("a POST in a pool that asks first (RFC 9110 10.1.1)", () => {
     expect(proxy.records[0]).toMatchObject({ status: 401, retries: 0 });
   });
 
+  it("lets its body go to a backend that begins to answer without it", async () => {
+    const { first, proxy, client } = await two();
+    first.onBytes = ({ text, socket }) => {
+      if (text.endsWith("\r\n\r\n")) socket.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
+      else if (text.endsWith("hello")) socket.write("hello");
+      return true;
+    };
+    await client.send(`${HEAD}hello`);
+    await client.receives("\r\n\r\nhello");
+    await proxy.settled();
+  });
+
+  it("is sent without its expectation where that was refused with 417", async () => {
+    const { first, second, proxy, client } = await two();
+    for (const backend of [first, second]) {
+      backend.onBytes = ({ text, socket }) => {
+        if (!text.includes(EXPECT)) return false;
+        socket.write("HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n");
+        return true;
+      };
+    }
+    await client.send(`${HEAD}hello`);
+    await client.until((text) => text === OK);
+    await proxy.settled();
+    expect(bodies(first, second)).toEqual([[], ["hello"]]);
+  });
+
   it("passes the 100 on to a client that asked for it itself, once", async () => {
     const { first, proxy, client } = await two();
     onHead(first, "continue");
