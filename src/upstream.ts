@@ -1,5 +1,6 @@
 import type { ConsulConfig, PoolConfig } from "./config/model.js";
 import { AgentWatches } from "./control/agent-watch.js";
+import type { CheckStarts } from "./control/check-starts.js";
 import { DampedSource } from "./control/damped-source.js";
 import { GuardedSource } from "./control/guarded-source.js";
 import { HealthWatches } from "./control/health-watch.js";
@@ -30,6 +31,7 @@ export interface UpstreamParts {
   readonly deps: SourceDeps;
   /** Of the whole process. */
   readonly probeSlots: ProbeSlots;
+  readonly checkStarts: CheckStarts;
   /** Where last good lists are kept; undefined for nowhere. */
   readonly lists: ListStore | undefined;
   /** Of this pool. */
@@ -174,7 +176,7 @@ function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamCon
 function buildProber(config: PoolConfig, pool: Pool, parts: UpstreamParts): Prober | undefined {
   const { healthCheck, agentCheck } = config;
   const { clock, random } = parts.deps;
-  const check = { clock, random, slots: parts.probeSlots };
+  const check = { clock, random, slots: parts.probeSlots, starts: parts.checkStarts };
   const kinds: WatchKind[] = [];
   if (healthCheck !== undefined)
     kinds.push(new HealthWatches(pool, createProbe(healthCheck, clock), healthCheck, check));

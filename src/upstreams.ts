@@ -1,4 +1,5 @@
 import type { Config, ConsulConfig, PoolConfig } from "./config/model.js";
+import { CheckStarts } from "./control/check-starts.js";
 import { learntOf, recall } from "./control/learnt-health.js";
 import { ListStore } from "./control/list-store.js";
 import type { OverrideStore } from "./control/override-store.js";
@@ -38,6 +39,7 @@ export class Upstreams {
   readonly #retired = new Set<Upstream>();
   readonly #lists: ListStore | undefined;
   readonly #probeSlots: ProbeSlots;
+  readonly #checkStarts: CheckStarts;
   #isStopped = false;
 
   constructor(options: UpstreamsOptions) {
@@ -45,6 +47,7 @@ export class Upstreams {
     const { stateDir, maxChecks } = options.config;
     this.#options = options;
     this.#probeSlots = new ProbeSlots(maxChecks);
+    this.#checkStarts = new CheckStarts(clock);
     this.#lists = stateDir === undefined ? undefined : new ListStore(stateDir, clock);
   }
 
@@ -157,6 +160,7 @@ export class Upstreams {
       consul,
       deps,
       probeSlots: this.#probeSlots,
+      checkStarts: this.#checkStarts,
       lists: this.#lists,
       log: log.child("pool", { pool: config.name }),
       onInvariantBroken,

@@ -1,5 +1,6 @@
 import type { Backend } from "../core/backend.js";
-import type { Clock, Timer } from "../platform/clock.js";
+import type { Clock } from "../platform/clock.js";
+import type { CheckStart, CheckStarts } from "./check-starts.js";
 import type { Probe, ProbeResult, RunningProbe } from "./probe.js";
 import type { ProbeSlot, ProbeSlots } from "./probe-slots.js";
 
@@ -9,6 +10,7 @@ export interface CheckParts {
   /** From 0 to below 1. */
   readonly random: () => number;
   readonly slots: ProbeSlots;
+  readonly starts: CheckStarts;
 }
 
 /** Where and how long one backend is probed. */
@@ -32,8 +34,8 @@ export class CheckLoop {
   readonly #backend: Backend;
   readonly #onResult: (result: ProbeResult) => void;
   readonly #isSkipped: () => number | undefined;
-  #timer: Timer | undefined;
-  #dueMs = 0;
+  readonly #due = (): void => this.#begin();
+  #start: CheckStart | undefined;
   #slot: ProbeSlot | undefined;
   #running: RunningProbe | undefined;
   #isStopped = false;
@@ -60,39 +62,40 @@ export class CheckLoop {
 
   /** Probes for the first time within `intervalMs`, at a moment by chance, so that checks are spread. */
   begin(intervalMs: number): void {
-    this.#wait(this.#parts.random() * intervalMs);
+    this.#wait(0, this.#parts.random() * intervalMs, intervalMs);
   }
 
   /** Probes again after this pause, give or take the jitter. */
   next(pauseMs: number): void {
-    const { jitterPercent } = this.#target;
-    const jitter = jitterPercent === 0 ? 0 : ((2 * this.#parts.random() - 1) * jitterPercent) / 100;
-    this.#wait(pauseMs * (1 + jitter));
+    const jitterMs = (pauseMs * this.#target.jitterPercent) / 100;
+    const chosenMs = jitterMs === 0 ? 0 : (2 * this.#parts.random() - 1) * jitterMs;
+    this.#wait(pauseMs - jitterMs, pauseMs + chosenMs, pauseMs + jitterMs);
   }
 
   /** Probes after at most this pause; a probe under way or in line is soon enough. */
   hasten(pauseMs: number): void {
-    if (this.#slot !== undefined || this.#isStopped) return;
-    if (this.#dueMs <= this.#parts.clock.nowMs() + pauseMs) return;
-    this.#timer?.cancel();
-    this.#wait(pauseMs);
+    if (this.#slot !== undefined || this.#start === undefined) return;
+    if (this.#start.dueMs <= this.#parts.clock.nowMs() + pauseMs) return;
+    this.#start.cancel();
+    this.#wait(pauseMs, pauseMs, pauseMs);
   }
 
   stop(): void {
     this.#isStopped = true;
-    this.#timer?.cancel();
+    this.#start?.cancel();
     this.#running?.cancel();
     this.#slot?.release();
   }
 
-  #wait(pauseMs: number): void {
+  /** Pauses from now: the least, the one chosen, and the most. */
+  #wait(leastMs: number, chosenMs: number, mostMs: number): void {
     if (this.#isStopped) return;
-    const { clock } = this.#parts;
-    this.#dueMs = clock.nowMs() + pauseMs;
-    this.#timer = clock.after(pauseMs, () => this.#due());
+    const { clock, starts } = this.#parts;
+    const nowMs = clock.nowMs();
+    this.#start = starts.within(nowMs + leastMs, nowMs + chosenMs, nowMs + mostMs, this.#due);
   }
 
-  #due(): void {
+  #begin(): void {
     const skipMs = this.#isSkipped();
     if (skipMs === undefined) this.#slot = this.#parts.slots.take(() => this.#run());
     else this.next(skipMs);

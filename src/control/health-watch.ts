@@ -111,6 +111,8 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
         break;
     }
     this.#loop.hasten(this.#options.fastIntervalMs);
+    const { reports } = this.#backend;
+    if (reports.health !== undefined) reports.health = { ...reports.health, text: this.#credit.text };
     this.#state(why);
   }
 
@@ -140,9 +142,11 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
   #state(why: string): void {
     const state: CheckFact = !this.#credit.isUp ? "down" : this.#isStopping ? "nolb" : "up";
     if (state === "down") this.#isStopping = false;
-    const report = this.#backend.reports.health;
-    if (report !== undefined) this.#backend.reports.health = { ...report, text: this.#credit.text };
-    this.#pool.setCheck(this.#backend, state, `${this.#credit.text}: ${why}`, this.#parts.clock.nowMs());
+    const words = `${this.#credit.text}: ${why}`;
+    const said = this.#backend.verdictOf("health");
+    // Most checks find what the one before found.
+    if (said.state !== state || said.why !== words)
+      this.#pool.setCheck(this.#backend, state, words, this.#parts.clock.nowMs());
   }
 
   /** While answers are good and none is bad, traffic is the better check: probes may come less often. */

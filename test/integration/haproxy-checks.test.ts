@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
+import { CheckStarts } from "../../src/control/check-starts.js";
 import { HealthWatches } from "../../src/control/health-watch.js";
 import { ProbeSlots } from "../../src/control/probe-slots.js";
 import { Prober } from "../../src/control/prober.js";
@@ -113,7 +114,12 @@ async function playPilotfish(): Promise<[string, number][]> {
     downIntervalMs: DOWN_MS,
     target: { ...TARGET, timeoutMs: INTER_MS },
   };
-  const parts = { clock: systemClock, random: () => 0, slots: new ProbeSlots(1) };
+  const parts = {
+    clock: systemClock,
+    random: () => 0,
+    slots: new ProbeSlots(1),
+    starts: new CheckStarts(systemClock),
+  };
   const prober = new Prober(pool, [new HealthWatches(pool, probe, options, parts)]);
   const listed = { endpoints: [endpoint("a", { host: "127.0.0.1", port })] };
   pool.apply(listed, systemClock.nowMs());

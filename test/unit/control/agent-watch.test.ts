@@ -1,12 +1,13 @@
 import { expect, it } from "vitest";
 import { AgentWatches } from "../../../src/control/agent-watch.js";
+import { CheckStarts } from "../../../src/control/check-starts.js";
 import { ProbeSlots } from "../../../src/control/probe-slots.js";
 import { HeldProbe, INTERVAL_MS, setUp, TARGET, TERMS } from "./check-scene.js";
 
 function agentWorld() {
   const agent = new HeldProbe();
   const world = setUp({}, 0, new ProbeSlots(10), (pool, clock) => {
-    const parts = { clock, random: () => 0, slots: new ProbeSlots(10) };
+    const parts = { clock, random: () => 0, slots: new ProbeSlots(10), starts: new CheckStarts(clock) };
     return [new AgentWatches(pool, agent, { intervalMs: INTERVAL_MS, target: TARGET, send: "" }, parts)];
   });
   const say = async (line: string | undefined) => {

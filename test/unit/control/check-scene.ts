@@ -1,4 +1,5 @@
 import type { HealthCheckRhythm } from "../../../src/config/health-model.js";
+import { CheckStarts } from "../../../src/control/check-starts.js";
 import { HealthWatches } from "../../../src/control/health-watch.js";
 import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../../../src/control/probe.js";
 import { ProbeSlots } from "../../../src/control/probe-slots.js";
@@ -69,7 +70,7 @@ export function setUp(
   const clock = new ManualClock();
   const pool = newPool(changes);
   const probe = new HeldProbe();
-  const parts = { clock, random: () => random, slots };
+  const parts = { clock, random: () => random, slots, starts: new CheckStarts(clock) };
   const kinds = [new HealthWatches(pool, probe, { ...RHYTHM, ...options }, parts), ...more(pool, clock)];
   const prober = new Prober(pool, kinds);
   pool.apply({ endpoints: [endpoint("a")] }, clock.nowMs());
