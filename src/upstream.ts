@@ -22,6 +22,7 @@ import type { Clock } from "./platform/clock.js";
 import type { Log } from "./platform/log.js";
 import { Affinity } from "./proxy/affinity.js";
 import { UpstreamConnections, type UpstreamConnectionsOptions } from "./proxy/http1/upstream-connections.js";
+import { MarkedCuts } from "./proxy/marked-cuts.js";
 import { OpenWork } from "./proxy/open-work.js";
 import type { UpstreamRules, UpstreamService } from "./proxy/upstream-service.js";
 
@@ -75,11 +76,10 @@ export class Upstream {
       connections: new UpstreamConnections(pool, connectionOptions(config), clock),
     };
     const { work } = this.service;
+    const markedCuts = new MarkedCuts(pool, work, () => this.#config.healthCheck);
     pool.subscribe((event) => {
       if (event.type === "drain-deadline") work.cut(event.backend, "cut");
-      else if (event.type === "state-changed" && event.fact === "check" && event.to === "down") {
-        if (this.#config.healthCheck?.isCutWhenDown) work.cut(event.backend, "marked-down");
-      }
+      markedCuts.hear(event);
       if (MEMBERSHIP.has(event.type)) this.service.affinity?.membershipChanged();
     });
     const source = buildSource(config, pool, parts);

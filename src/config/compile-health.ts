@@ -63,6 +63,7 @@ function compileRhythm(check: Exclude<ParsedCheck, { type: "agent" }>): HealthCh
     disableOn404: check.type === "http" && check.disableOn404,
     observe: observe === "off" ? undefined : { layer: observe, errorLimit, onError },
     isCutWhenDown: check.onMarkedDown === "shutdown-sessions",
+    areBackupsCutWhenUp: check.onMarkedUp === "shutdown-backup-sessions",
     verdict: check.verdict,
   };
 }

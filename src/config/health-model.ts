@@ -48,6 +48,8 @@ export interface HealthCheckRhythm extends HealthCheckTiming {
   readonly observe: ObserveConfig | undefined;
   /** Whether the open work of a backend is cut when it goes down. */
   readonly isCutWhenDown: boolean;
+  /** Whether the open work of backups is cut when an active goes up. */
+  readonly areBackupsCutWhenUp: boolean;
   readonly verdict: VerdictRule;
 }
 

@@ -195,6 +195,14 @@ const KINDS = {
     outcome: "ignored",
     sentence: "the backend went down",
   },
+  /** An active is back and its pool cuts what is open on backups (`onMarkedUp`). */
+  "marked-up": {
+    origin: "ours",
+    status: 503,
+    letter: "U",
+    outcome: "ignored",
+    sentence: "ended because a preferred backend is back",
+  },
   /** A fault of this program. */
   internal: {
     origin: "ours",
@@ -290,7 +298,7 @@ export function outcomeOf(error: ProxyError): Outcome {
 
 /** Whether we ended it ourselves, so that it says nothing about the backend. */
 export function isCut(error: ProxyError | undefined): boolean {
-  return error?.code === "cut" || error?.code === "marked-down";
+  return error?.code === "cut" || error?.code === "marked-down" || error?.code === "marked-up";
 }
 
 /** The first two letters of HAProxy's termination state (configuration manual, section 8.5). */

@@ -1,7 +1,7 @@
 import type { Backend } from "../core/backend.js";
 
 /** Why open work is ended before its time. */
-export type CutCause = "cut" | "marked-down";
+export type CutCause = "cut" | "marked-down" | "marked-up";
 
 /** Something under way on a backend: an exchange's attempt or a tunnel. */
 export interface Cuttable {

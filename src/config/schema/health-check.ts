@@ -66,6 +66,10 @@ const rhythm = {
     "none",
     "shutdown-sessions",
   ]).prefault("none"),
+  onMarkedUp: choice("Whether the open work of all backups is cut when an active is back up.", [
+    "none",
+    "shutdown-backup-sessions",
+  ]).prefault("none"),
   verdict: choice(
     "Whose verdict decides. both: each alone takes a backend out; consul: discovery's alone; own: the check's alone, once it has one.",
     ["both", "consul", "own"],

@@ -206,6 +206,7 @@ const CHECKED = {
   disableOn404: false,
   observe: undefined,
   isCutWhenDown: false,
+  areBackupsCutWhenUp: false,
   verdict: "both",
 };
 

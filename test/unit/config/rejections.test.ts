@@ -386,6 +386,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "healthCheck", "errorLimit"], 0, "from 1 to 1000000"],
   [[...P, "healthCheck", "onError"], "die", "expected fastinter, fail-check, sudden-death or mark-down"],
   [[...P, "healthCheck", "onMarkedDown"], "cut", "expected none or shutdown-sessions"],
+  [[...P, "healthCheck", "onMarkedUp"], "shutdown-sessions", "expected none or shutdown-backup-sessions"],
   [[...P, "healthCheck", "verdict"], "any", "expected both, consul or own"],
   [[...P, "healthCheck", "address"], "a b", "expected a host or an address"],
   [[...P, "healthCheck", "port"], 0, "from 1 to 65535"],

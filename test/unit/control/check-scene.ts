@@ -31,6 +31,7 @@ export const RHYTHM: HealthCheckRhythm = {
   disableOn404: false,
   observe: undefined,
   isCutWhenDown: false,
+  areBackupsCutWhenUp: false,
   verdict: "both",
 };
 

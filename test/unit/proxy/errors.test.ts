@@ -45,6 +45,7 @@ describe("what follows from a failure", () => {
     ["overload", "request", 503, "PR", "ignored"],
     ["cut", "data", 503, "KD", "ignored"],
     ["marked-down", "data", 503, "DD", "ignored"],
+    ["marked-up", "data", 503, "UD", "ignored"],
     ["internal", "data", 500, "ID", "ignored"],
   ];
 
