@@ -84,6 +84,7 @@ export class Backend {
   /** Not a number when never used: a field that is always a number is written in place. */
   #lastUsedMs = Number.NaN;
   #lastSuccessMs = Number.NaN;
+  #lastKeptMs = Number.NaN;
   readonly monitor = new OutlierMonitor();
   readonly latency = new LatencyMonitor();
   readonly probation = new Probation();
@@ -148,6 +149,11 @@ export class Backend {
   /** When it last answered well; undefined when never. */
   get lastSuccessMs(): number | undefined {
     return Number.isNaN(this.#lastSuccessMs) ? undefined : this.#lastSuccessMs;
+  }
+
+  /** When a client that is bound to it was last served by it; undefined when none ever was. */
+  get lastKeptMs(): number | undefined {
+    return Number.isNaN(this.#lastKeptMs) ? undefined : this.#lastKeptMs;
   }
 
   /** Whether it may take new work. */
@@ -241,5 +247,10 @@ export class Backend {
   /** For the pool: a lease ended with success. */
   succeeded(nowMs: number): void {
     this.#lastSuccessMs = nowMs;
+  }
+
+  /** A client that is bound to it was served by it. */
+  kept(nowMs: number): void {
+    this.#lastKeptMs = nowMs;
   }
 }

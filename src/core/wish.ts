@@ -21,14 +21,16 @@ export function boundBackend(wish: Wish): Backend | undefined {
 }
 
 /**
- * Whether sessions bound to a backend still go there, as HAProxy has it: also while it is drained or its weight is 0;
- * not in maintenance, while it is down or ejected, nor when discovery refuses it or lists it no more.
+ * Whether sessions bound to a backend still go there, as HAProxy has it: also while it is drained, its weight is 0, or its
+ * check lets bound work alone pass; not in maintenance, while it is down or ejected, nor when discovery refuses it or
+ * lists it no more. A verdict that does not decide on new work does not decide here either.
  */
-export function takesBoundWork({ facts }: Backend): boolean {
+export function takesBoundWork(backend: Backend): boolean {
+  const { check, admin } = backend.facts;
   return (
-    facts.discovery.state === "admitted" &&
-    facts.check.state !== "down" &&
-    facts.admin.state !== "maint" &&
-    facts.detection.state === "active"
+    backend.speaks("discovery") &&
+    (backend.speaks("check") || check.state === "nolb") &&
+    admin.state !== "maint" &&
+    backend.speaks("detection")
   );
 }

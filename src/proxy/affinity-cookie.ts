@@ -30,9 +30,15 @@ interface Claim {
   readonly cookie: DatedCookie;
   /** The backend it is bound to; undefined where it is bound to none. */
   readonly bound: Backend | undefined;
+  /** It named a backend that is there, whether or not that one takes bound work. */
+  readonly isKnown: boolean;
 }
 
-const NO_CLAIM: Claim = { cookie: { server: "", state: "valid", ...NO_DATES }, bound: undefined };
+const NO_CLAIM: Claim = {
+  cookie: { server: "", state: "valid", ...NO_DATES },
+  bound: undefined,
+  isKnown: false,
+};
 
 /** Request path. HAProxy's cookie persistence for the backends of a pool. */
 export class CookieAffinity {
@@ -72,12 +78,12 @@ export class CookieAffinity {
     const cookie = readCookie(named, this.#limits, Math.floor(wallMs / 1000));
     if (cookie.state !== "valid") {
       record.cookieState = cookie.state === "old" ? "ON" : "EN";
-      return { cookie, bound: undefined };
+      return { cookie, bound: undefined, isKnown: false };
     }
     const holders = this.#backendsNamed(cookie.server);
     const bound = holders.find(takesBoundWork);
     record.cookieState = bound !== undefined ? "VN" : holders.length > 0 ? "DN" : "IN";
-    return { cookie, bound };
+    return { cookie, bound, isKnown: holders.length > 0 };
   }
 
   /** The request as the application is to see it. */

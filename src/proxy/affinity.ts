@@ -4,6 +4,7 @@ import type { Backend } from "../core/backend.js";
 import { hashText } from "../core/hash.js";
 import type { Lease } from "../core/lease.js";
 import type { Pool } from "../core/pool.js";
+import { countSession } from "../core/session-fate.js";
 import { StickTable } from "../core/stick-table.js";
 import { takesBoundWork, type Wish } from "../core/wish.js";
 import type { Clock } from "../platform/clock.js";
@@ -52,7 +53,7 @@ export class Affinity {
     if (config?.type === "cookie") this.#cookie = new CookieAffinity(config, pool);
     if (config?.type === "table") {
       this.#table = previous?.tableFor(config) ?? new StickTable(config);
-      this.#table.reconfigure(config);
+      this.#table.reconfigure(config, clock.nowMs());
     }
   }
 
@@ -104,7 +105,7 @@ export class Affinity {
     const id = this.#table.find(key, this.#clock.nowMs());
     const backend = id === undefined ? undefined : this.#pool.backend(id);
     if (backend !== undefined && takesBoundWork(backend)) wish.bound = backend;
-    return new TableStick(this.#table, key, this.#clock);
+    return new TableStick(this.#table, key, id, this.#clock);
   }
 }
 
@@ -128,8 +129,15 @@ class CookieStick implements Stick {
   }
 
   answered(answer: ResponseHead, backend: Backend): ResponseHead {
-    const nowMs = this.#clock.wallMs();
-    return this.#cookie.answered(answer, this.#method, backend, this.#claim, this.#record, nowMs);
+    const claim = this.#claim;
+    const record = this.#record;
+    const head = this.#cookie.answered(answer, this.#method, backend, claim, record, this.#clock.wallMs());
+    const nowMs = this.#clock.nowMs();
+    if (backend === claim.bound) countSession(backend, "kept", nowMs);
+    else if (claim.isKnown) countSession(backend, "moved", nowMs);
+    else if (head !== answer && this.#cookie.valueOf(backend) !== undefined)
+      countSession(backend, "new", nowMs);
+    return head;
   }
 }
 
@@ -137,11 +145,14 @@ class CookieStick implements Stick {
 export class TableStick implements Stick {
   readonly #table: StickTable;
   readonly #key: string;
+  /** Id of the backend that the entry named, if there was one. */
+  readonly #named: string | undefined;
   readonly #clock: Clock;
 
-  constructor(table: StickTable, key: string, clock: Clock) {
+  constructor(table: StickTable, key: string, named: string | undefined, clock: Clock) {
     this.#table = table;
     this.#key = key;
+    this.#named = named;
     this.#clock = clock;
   }
 
@@ -156,7 +167,10 @@ export class TableStick implements Stick {
 
   /** Only who served is remembered. */
   servedBy(backend: Backend): void {
-    this.#table.store(this.#key, backend.id, this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    this.#table.store(this.#key, backend.id, nowMs);
+    const named = this.#named;
+    countSession(backend, named === undefined ? "new" : named === backend.id ? "kept" : "moved", nowMs);
   }
 }
 

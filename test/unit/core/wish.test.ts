@@ -45,6 +45,7 @@ describe("a bound wish", () => {
       "a",
       (pool) => pool.setWeight(backendNamed(pool, "a"), { kind: "weight", weight: 0 }, terms(), 0),
     ],
+    ["up for bound work alone", "a", (pool) => pool.setCheck(backendNamed(pool, "a"), "nolb", "404", 0)],
     ["in maintenance", "b", (pool) => pool.setAdmin(backendNamed(pool, "a"), "maint", terms(), 0)],
     ["down", "b", (pool) => pool.setCheck(backendNamed(pool, "a"), "down", "refused", 0)],
     ["ejected", "b", (pool) => pool.eject(backendNamed(pool, "a"), undefined, "a test", 0)],
@@ -57,6 +58,24 @@ describe("a bound wish", () => {
     const pool = poolOfTwo();
     change(pool);
     expect(pickBound(pool, "a")).toBe(expected);
+  });
+
+  it("stays at a backend whose check says down where discovery alone decides", () => {
+    const pool = newPool({ verdict: "consul" });
+    apply(pool, [endpoint("a"), endpoint("b", { host: "10.0.0.2" })]);
+    pool.setCheck(backendNamed(pool, "a"), "down", "refused", 0);
+    expect(pickBound(pool, "a")).toBe("a");
+  });
+
+  it("stays at a backend that discovery refuses where its check alone decides", () => {
+    const pool = newPool({ verdict: "own" });
+    const listed = [
+      endpoint("a", { status: "critical", admitted: false }),
+      endpoint("b", { host: "10.0.0.2" }),
+    ];
+    apply(pool, listed);
+    pool.setCheck(backendNamed(pool, "a"), "up", "", 0);
+    expect(pickBound(pool, "a")).toBe("a");
   });
 
   it("goes elsewhere when its backend left discovery, though open work keeps it", () => {
