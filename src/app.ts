@@ -346,6 +346,7 @@ export class App {
       journal: this.#journal,
       info: () => this.#info(),
       discovery: (pool) => this.#upstreams.get(pool)?.keeper.statuses() ?? [],
+      affinity: (pool) => this.#upstreams.get(pool)?.service.affinity,
       openWork: (backend) => this.#upstreams.openWork(backend),
       logLevel: () => this.#log.level(),
       setLogLevel: (level: LogThreshold) => this.#log.setLevel(level),

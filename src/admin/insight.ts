@@ -1,6 +1,8 @@
+import { isIP } from "node:net";
 import type { Backend } from "../core/backend.js";
 import { type Candidate as CoreCandidate, explainPick } from "../core/explain.js";
 import type { Pool } from "../core/pool.js";
+import { pickAffinityMessage } from "./affinity-messages.js";
 import type { UnaryMethod } from "./calls.js";
 import { REFUSAL } from "./enums.js";
 import { optional, upTo } from "./fields.js";
@@ -14,7 +16,7 @@ import {
 } from "./generated/pilotfish/admin/v1/admin.js";
 import type { Messages } from "./messages.js";
 import { backendNamed, poolNamed, poolsNamed } from "./naming.js";
-import type { AdminPorts } from "./ports.js";
+import type { AdminPorts, TracedRequest } from "./ports.js";
 import { invalid } from "./refusal.js";
 import type { Timestamps } from "./timestamps.js";
 
@@ -48,7 +50,9 @@ export function insightMethods(ports: AdminPorts, messages: Messages, time: Time
     explainPick: (request) => {
       const most = upTo("max_candidates", request.maxCandidates, MOST_CANDIDATES) || DEFAULT_CANDIDATES;
       const pool = onePool(ports, request.pool);
-      const trace = explainPick(pool, avoided(ports, pool, request.avoid));
+      const avoid = avoided(ports, pool, request.avoid);
+      const claim = ports.affinity(pool.name)?.trace(tracedRequest(request));
+      const trace = explainPick(pool, avoid, { bound: claim?.named, hash: claim?.hash });
       return {
         pool: pool.name,
         algorithm: pool.algorithm,
@@ -57,9 +61,33 @@ export function insightMethods(ports: AdminPorts, messages: Messages, time: Time
         summary: trace.summary,
         candidates: trace.candidates.slice(0, most).map((each) => candidateMessage(each, messages, time)),
         totalCandidates: trace.candidates.length,
+        affinity: claim && pickAffinityMessage(pool, claim, trace.picked, avoid),
       };
     },
   };
+}
+
+/** Most fields and cookies that may be told of a request, and the longest of their values. */
+const MOST_FIELDS = 64;
+const LONGEST_VALUE = 8192;
+
+function tracedRequest({ clientAddress, path, headers, cookies }: ExplainPickRequest): TracedRequest {
+  if (clientAddress !== "" && isIP(clientAddress) === 0)
+    throw invalid("client_address", `must be an IP address, found ${JSON.stringify(clientAddress)}`);
+  if (path !== "" && !path.startsWith("/"))
+    throw invalid("path", `must begin with /, found ${JSON.stringify(path)}`);
+  limited("path", { path });
+  limited("headers", headers);
+  limited("cookies", cookies);
+  const byLowerName = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+  return { clientAddress, path, headers: Object.fromEntries(byLowerName), cookies };
+}
+
+function limited(field: string, values: Readonly<Record<string, string>>): void {
+  const all = Object.values(values);
+  if (all.length > MOST_FIELDS) throw invalid(field, `must hold at most ${MOST_FIELDS}, found ${all.length}`);
+  if (all.some((value) => value.length > LONGEST_VALUE))
+    throw invalid(field, `must be at most ${LONGEST_VALUE} characters each`);
 }
 
 function onePool(ports: AdminPorts, name: string): Pool {

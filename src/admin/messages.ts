@@ -3,6 +3,7 @@ import { reasonsAgainst, type WeightLayers, weightLayers } from "../core/explain
 import type { Override as CoreOverride } from "../core/override.js";
 import type { Pool as CorePool } from "../core/pool.js";
 import type { WeightChange } from "../core/weight.js";
+import { affinityMessage, boundMessage } from "./affinity-messages.js";
 import { checkFact } from "./check-messages.js";
 import {
   ADMIN_STATE,
@@ -37,6 +38,7 @@ export class Messages {
 
   pool(pool: CorePool): Pool {
     const census = pool.census();
+    const affinity = this.#ports.affinity(pool.name);
     let leaving = 0;
     let outByAdmin = 0;
     for (const backend of pool.backends()) {
@@ -63,6 +65,7 @@ export class Messages {
       weightScale: pool.weightScale,
       applied: this.#time.at(pool.appliedMs),
       sources: this.sources(pool.name),
+      affinity: affinity && affinityMessage(affinity, this.#time),
     };
   }
 
@@ -126,6 +129,7 @@ export class Messages {
       meta: { ...endpoint.meta },
       tier: pool.tiers.numberOf(backend),
       takesWork: pool.tiers.takesWork(backend),
+      bound: boundMessage(pool, backend, this.#ports.affinity(pool.name), time),
     };
   }
 

@@ -2,6 +2,8 @@ import type { Backend } from "../core/backend.js";
 import { EJECTION_CAUSES } from "../core/outlier.js";
 import type { Pool } from "../core/pool.js";
 import { COUNTER, type CounterName } from "../core/scoreboard.js";
+import { renderTableMetrics } from "./affinity-metrics.js";
+import { CHECK_CODES, STATUSES, statusOf } from "./backend-status.js";
 import { counter, type Family, gauge, label, renderFamilies, type Subjects } from "./exposition.js";
 import type { AdminPorts, DiscoveryStatus, ListenerInfo, RegistrationInfo } from "./ports.js";
 
@@ -31,6 +33,7 @@ export function* renderMetrics(ports: AdminPorts): Generator<string, void, void>
     POOL_FAMILIES,
     [...ports.pools.values()].map((pool) => [pool, label("pool", pool.name)]),
   );
+  yield* renderTableMetrics(ports);
   yield* renderFamilies(BACKEND_FAMILIES, backendsOf(ports));
 }
 
@@ -174,6 +177,12 @@ const STATUS_CLASSES = [
   ["5xx", "status5xx"],
 ] as const;
 
+const SESSION_FATES = [
+  ["kept", "sessionsKept"],
+  ["moved", "sessionsMoved"],
+  ["new", "sessionsNew"],
+] as const;
+
 const EJECTION_KINDS = [
   ["detected", "ejectionsDetected"],
   ["enforced", "ejectionsEnforced"],
@@ -202,6 +211,12 @@ function countedFamilies<Subject>(
     ),
     split("http_responses_total", "code", "Answers by the class of their status.", STATUS_CLASSES),
     split(
+      "bound_sessions_total",
+      "fate",
+      "Answers to clients that a cookie or a table binds: from their own backend, another one, the first ones.",
+      SESSION_FATES,
+    ),
+    split(
       "ejections_total",
       "kind",
       "Outlier ejections: detected, enforced, left out by the cap.",
@@ -222,43 +237,6 @@ function countedFamilies<Subject>(
       ),
     ]),
   ];
-}
-
-const STATUSES = [
-  "UP",
-  "NOLB",
-  "DOWN",
-  "MAINT",
-  "DRAIN",
-  "EJECTED",
-  "REFUSED",
-  "SUPPRESSED",
-  "LEAVING",
-] as const;
-
-const CHECK_CODES = [
-  "L4OK",
-  "L4CON",
-  "L4TOUT",
-  "L6OK",
-  "L6RSP",
-  "L6TOUT",
-  "L7OK",
-  "L7STS",
-  "L7RSP",
-  "L7TOUT",
-] as const;
-
-/** The strongest of the facts, for boards that show one word. */
-function statusOf(backend: Backend): (typeof STATUSES)[number] {
-  const { discovery, check, admin, detection } = backend.facts;
-  if (discovery.state === "gone") return "LEAVING";
-  if (admin.state === "maint") return "MAINT";
-  if (discovery.state === "refused" && !backend.speaks("discovery")) return "REFUSED";
-  if (discovery.state === "suppressed") return "SUPPRESSED";
-  if (!backend.speaks("check")) return check.state === "nolb" ? "NOLB" : "DOWN";
-  if (detection.state === "ejected") return "EJECTED";
-  return admin.state === "drain" || backend.row.weight16 === 0 ? "DRAIN" : "UP";
 }
 
 function countSuppressed(pool: Pool): number {

@@ -30,17 +30,50 @@ export function paginate<Item>(
   }
   const size = request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize;
   const after = request.pageToken === "" ? undefined : readToken(request.pageToken, question);
-  const placed = [...items].map((item) => ({ item, position: positionOf(item) }));
-  placed.sort((a, b) => compare(a.position, b.position));
-  const begin = after === undefined ? 0 : placed.findIndex(({ position }) => compare(position, after) > 0);
-  const rest = begin < 0 ? [] : placed.slice(begin);
-  const page = rest.slice(0, size);
-  const last = page.at(-1);
+  const rest = new Smallest<Item>(size + 1);
+  let totalSize = 0;
+  for (const item of items) {
+    totalSize++;
+    const position = positionOf(item);
+    if (after === undefined || position > after) rest.add(item, position);
+  }
+  const found = rest.sorted();
+  const last = found[size - 1];
   return {
-    items: page.map(({ item }) => item),
-    nextPageToken: rest.length > size && last !== undefined ? writeToken(last.position, question) : "",
-    totalSize: placed.length,
+    items: found.slice(0, size).map(({ item }) => item),
+    nextPageToken: found.length > size && last !== undefined ? writeToken(last.position, question) : "",
+    totalSize,
   };
+}
+
+interface Placed<Item> {
+  readonly item: Item;
+  readonly position: string;
+}
+
+/** Those with the smallest positions of many, without sorting all of them. */
+class Smallest<Item> {
+  readonly #most: number;
+  #kept: Placed<Item>[] = [];
+  /** Whatever is not below it cannot be among them. */
+  #bound: string | undefined;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(item: Item, position: string): void {
+    if (this.#bound !== undefined && position >= this.#bound) return;
+    this.#kept.push({ item, position });
+    if (this.#kept.length < 2 * this.#most) return;
+    this.#kept = this.sorted();
+    this.#bound = this.#kept.at(-1)?.position;
+  }
+
+  sorted(): Placed<Item>[] {
+    this.#kept.sort((a, b) => compare(a.position, b.position));
+    return this.#kept.slice(0, this.#most);
+  }
 }
 
 function compare(a: string, b: string): number {

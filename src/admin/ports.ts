@@ -1,5 +1,7 @@
 import type { Backend } from "../core/backend.js";
+import type { AffinityClaim } from "../core/explain-affinity.js";
 import type { Pool } from "../core/pool.js";
+import type { StickTable } from "../core/stick-table.js";
 import type { Clock } from "../platform/clock.js";
 import type { LogThreshold } from "../platform/log.js";
 import type { EventJournal } from "./event-journal.js";
@@ -14,6 +16,8 @@ export interface AdminPorts {
   info(): ProxyInfo;
   /** The sources of a pool; empty where the pool is unknown. */
   discovery(pool: string): readonly DiscoveryStatus[];
+  /** What keeps clients at the backends of a pool; undefined where nothing does. */
+  affinity(pool: string): AffinityPort | undefined;
   /** What the data plane has open towards a backend. */
   openWork(backend: Backend): OpenWork;
   logLevel(): LogThreshold;
@@ -30,6 +34,28 @@ export interface AdminPorts {
   drainProxy(deadlineMs: number | undefined): void;
   /** How many things that must never happen did, over the whole process. */
   invariantsBroken(): number;
+}
+
+/** What keeps clients, or requests with one key, at their backends. */
+export interface AffinityPort {
+  readonly kind: "cookie" | "table" | "hash";
+  /** What it goes by. */
+  readonly words: string;
+  /** Undefined where it keeps none. */
+  readonly table: StickTable | undefined;
+  /** What a request would say of its backend; counts as no use. */
+  trace(request: TracedRequest): AffinityClaim;
+}
+
+/** What is known of a request that is asked about. */
+export interface TracedRequest {
+  /** IP literal; empty where it is not known. */
+  readonly clientAddress: string;
+  /** With the query; empty for `/`. */
+  readonly path: string;
+  /** By name in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly cookies: Readonly<Record<string, string>>;
 }
 
 /**

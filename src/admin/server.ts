@@ -19,6 +19,7 @@ import { processMethods } from "./process.js";
 import { REFLECTION_SERVICES, Reflection } from "./reflection.js";
 import { statsMethods } from "./stats.js";
 import { StatsBaseline } from "./stats-baseline.js";
+import { tableMethods } from "./tables.js";
 import { Timestamps } from "./timestamps.js";
 import { watchEventsMethod } from "./watch-events.js";
 import { watchStatsMethod } from "./watch-stats.js";
@@ -140,6 +141,7 @@ export class AdminServer {
     const change = changeMethods(ports, messages, log);
     const stats = statsMethods(ports, baseline, time, log);
     const insight = insightMethods(ports, messages, time);
+    const tables = tableMethods(ports, time, log);
     const about = processMethods(ports, time, log);
     return {
       getInfo: calls.unary(about.getInfo),
@@ -156,6 +158,9 @@ export class AdminServer {
       watchEvents: calls.stream(watchEventsMethod(ports, messages, time)),
       getDiscovery: calls.unary(insight.getDiscovery),
       explainPick: calls.unary(insight.explainPick),
+      listTableEntries: calls.unary(tables.listTableEntries),
+      setTableEntry: calls.unary(tables.setTableEntry),
+      clearTableEntries: calls.unary(tables.clearTableEntries),
       setLogLevel: calls.unary(about.setLogLevel),
       checkConfig: calls.unary(about.checkConfig),
       reloadConfig: calls.slow(about.reloadConfig),

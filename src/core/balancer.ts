@@ -22,6 +22,8 @@ export interface Balancer {
    * by one.
    */
   pick(avoid: readonly Backend[], hash?: number): Backend | undefined;
+  /** Where a hash belongs, whatever the load; of those that go by one. */
+  placeOf?(hash: number): Backend | undefined;
   /** A lease was taken on a filed backend; its row counts it already. */
   taken(backend: Backend): void;
   /** A lease was given back on a filed backend; its row counts it already. */

@@ -5,6 +5,7 @@ import type { Override } from "./override.js";
 import type { Pool } from "./pool.js";
 import type { Refusal } from "./slots.js";
 import { scaledWeight, type WeightChange } from "./weight.js";
+import { boundBackend, type Wish } from "./wish.js";
 
 /** What may count against a backend: one of the four facts, its weight, limit or tier. */
 export type ReasonLayer = "discovery" | "check" | "admin" | "detection" | "weight" | "limit" | "tier";
@@ -163,15 +164,26 @@ function demotionLayer({ demotion, latency }: Backend): DemotionLayer | undefine
   return { share: demotion, sinceMs: latency.demotedSinceMs, why: latency.why };
 }
 
-/** Says who would be picked now and why each backend is in or out. Takes nothing. */
-export function explainPick(pool: Pool, avoid: readonly Backend[] = []): PickTrace {
-  const picked = pool.peek(avoid);
+/**
+ * Says who would be picked now and why each backend is in or out. Takes nothing.
+ *
+ * @param asked what the request says of its backend; left out for any request
+ */
+export function explainPick(
+  pool: Pool,
+  avoid: readonly Backend[] = [],
+  asked: Pick<Wish, "hash" | "bound"> = {},
+): PickTrace {
+  const wish: Wish = { ...asked, avoid };
+  const bound = boundBackend(wish);
+  const picked = bound === undefined ? pool.peek(avoid, wish.hash) : bound.row.isFull ? undefined : bound;
   const candidates = [...pool.backends()].map((backend) =>
     candidateOf(pool, backend, backend === picked, avoid),
   );
   candidates.sort(compareCandidates);
-  const refusal = picked === undefined ? pool.refusal() : undefined;
-  return { picked, refusal, summary: summaryOf(pool, picked, avoid), candidates };
+  const refusal = picked === undefined ? pool.refusal(wish) : undefined;
+  const summary = bound === undefined ? summaryOf(pool, picked, avoid) : boundSummary(bound, picked);
+  return { picked, refusal, summary, candidates };
 }
 
 function candidateOf(pool: Pool, backend: Backend, isPicked: boolean, avoid: readonly Backend[]): Candidate {
@@ -261,6 +273,11 @@ function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Back
   const how = pickedWords(pool.algorithm, picked);
   const anyway = avoid.includes(picked) ? ", to be avoided but nothing else is left" : "";
   return `${pool.algorithm} picks ${picked.endpoint.id} at ${picked.address}: ${how}${anyway}; ${among}`;
+}
+
+function boundSummary({ endpoint, address }: Backend, picked: Backend | undefined): string {
+  const where = `the client is bound to ${endpoint.id} at ${address}`;
+  return picked === undefined ? `${where}, which is at its limit; the request waits for it` : where;
 }
 
 function amongWords(pool: Pool): string {

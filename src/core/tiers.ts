@@ -235,6 +235,11 @@ export class Tiers {
     return this.#pickBehind(tier, avoid, hash) ?? picked;
   }
 
+  /** Where a hash belongs as things stand, whatever the load; undefined where the balancer goes by none. */
+  placeOf(hash: number): Backend | undefined {
+    return (this.#panic ?? this.#inUse)?.balancer.placeOf?.(hash);
+  }
+
   /** A lease was taken; the row counts it already. */
   taken(backend: Backend): void {
     if (backend.isFiled) this.#balancerOf(backend)?.taken(backend);

@@ -170,6 +170,11 @@ export class ZonedBalancer implements Balancer {
     return second !== undefined && (first === undefined || !avoid.includes(second)) ? second : first;
   }
 
+  placeOf(hash: number): Backend | undefined {
+    const side = this.isOverloaded ? this.#others : this.#own;
+    return (this.isPreferred ? side.balancer : this.#all).placeOf?.(hash);
+  }
+
   taken(backend: Backend): void {
     const side = this.#members.get(backend)?.side;
     if (side === undefined) return;

@@ -13,9 +13,9 @@ import type { Pool } from "../core/pool.js";
 import { takesBoundWork } from "../core/wish.js";
 import type { AccessRecord } from "./access-record.js";
 import { isCacheable } from "./cacheable.js";
-import type { FieldList, RequestHead, ResponseHead } from "./message.js";
+import type { FieldList, ResponseHead } from "./message.js";
 import { allValues, ReplacedFields, responseWith } from "./replaced-fields.js";
-import { cookieOf } from "./request-key.js";
+import { cookieOf, type ReadFields } from "./request-key.js";
 
 /** HAProxy's: makes a client forget the cookie. */
 const FORGET = "; Expires=Thu, 01-Jan-1970 00:00:01 GMT";
@@ -30,14 +30,14 @@ interface Claim {
   readonly cookie: DatedCookie;
   /** The backend it is bound to; undefined where it is bound to none. */
   readonly bound: Backend | undefined;
-  /** It named a backend that is there, whether or not that one takes bound work. */
-  readonly isKnown: boolean;
+  /** The backend it names, whether or not that one takes bound work. */
+  readonly named: Backend | undefined;
 }
 
 const NO_CLAIM: Claim = {
   cookie: { server: "", state: "valid", ...NO_DATES },
   bound: undefined,
-  isKnown: false,
+  named: undefined,
 };
 
 /** Request path. HAProxy's cookie persistence for the backends of a pool. */
@@ -66,8 +66,8 @@ export class CookieAffinity {
   }
 
   /** Reads what the client's cookie says and tells the access record (HAProxy's third letter). */
-  claim(head: RequestHead, record: AccessRecord, wallMs: number): Claim {
-    const text = cookieOf(head.fields, this.config.name);
+  claim(fields: ReadFields, record: Pick<AccessRecord, "cookieState">, wallMs: number): Claim {
+    const text = cookieOf(fields, this.config.name);
     if (text === undefined || text === "") {
       record.cookieState = "NN";
       return NO_CLAIM;
@@ -78,12 +78,12 @@ export class CookieAffinity {
     const cookie = readCookie(named, this.#limits, Math.floor(wallMs / 1000));
     if (cookie.state !== "valid") {
       record.cookieState = cookie.state === "old" ? "ON" : "EN";
-      return { cookie, bound: undefined, isKnown: false };
+      return { cookie, bound: undefined, named: undefined };
     }
     const holders = this.#backendsNamed(cookie.server);
     const bound = holders.find(takesBoundWork);
     record.cookieState = bound !== undefined ? "VN" : holders.length > 0 ? "DN" : "IN";
-    return { cookie, bound, isKnown: holders.length > 0 };
+    return { cookie, bound, named: bound ?? holders[0] };
   }
 
   /** The request as the application is to see it. */

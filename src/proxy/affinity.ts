@@ -1,6 +1,7 @@
 import type { AffinityConfig } from "../config/affinity-model.js";
 import type { BalanceConfig, KeyConfig } from "../config/balance-model.js";
 import type { Backend } from "../core/backend.js";
+import type { AffinityClaim } from "../core/explain-affinity.js";
 import { hashText } from "../core/hash.js";
 import type { Lease } from "../core/lease.js";
 import type { Pool } from "../core/pool.js";
@@ -10,6 +11,7 @@ import { takesBoundWork, type Wish } from "../core/wish.js";
 import type { Clock } from "../platform/clock.js";
 import type { AccessRecord } from "./access-record.js";
 import { type Claim, CookieAffinity } from "./affinity-cookie.js";
+import { affinityWords, type TracedRequest, traceAffinity } from "./affinity-trace.js";
 import type { ClientFacts, FieldList, RequestHead, ResponseHead } from "./message.js";
 import { keyOf } from "./request-key.js";
 
@@ -73,6 +75,32 @@ export class Affinity {
     this.#cookie?.forget();
   }
 
+  get kind(): "cookie" | "table" | "hash" {
+    return this.#config?.type ?? "hash";
+  }
+
+  /** What it goes by, in words. */
+  get words(): string {
+    return affinityWords(this.#config, this.#hashKey);
+  }
+
+  /** Undefined where it keeps none. */
+  get table(): StickTable | undefined {
+    return this.#table;
+  }
+
+  /** What a request would say of its backend. Nothing is counted, and no entry is used. */
+  trace(request: TracedRequest): AffinityClaim {
+    const parts = {
+      config: this.#config,
+      hashKey: this.#hashKey,
+      pool: this.#pool,
+      table: this.#table,
+      cookie: this.#cookie,
+    };
+    return traceAffinity(parts, request, this.#clock);
+  }
+
   /** Puts into the wish what a request says of its backend; answers what is left to do, if anything. */
   begin(wish: OpenWish, head: RequestHead, client: ClientFacts, record: AccessRecord): Stick | undefined {
     if (this.#hashKey !== undefined) {
@@ -80,7 +108,7 @@ export class Affinity {
       if (key !== undefined) wish.hash = hashText(key);
     }
     if (this.#cookie !== undefined) {
-      const claim = this.#cookie.claim(head, record, this.#clock.wallMs());
+      const claim = this.#cookie.claim(head.fields, record, this.#clock.wallMs());
       wish.bound = claim.bound;
       return new CookieStick(this.#cookie, claim, head.method, record, this.#clock);
     }
@@ -134,7 +162,7 @@ class CookieStick implements Stick {
     const head = this.#cookie.answered(answer, this.#method, backend, claim, record, this.#clock.wallMs());
     const nowMs = this.#clock.nowMs();
     if (backend === claim.bound) countSession(backend, "kept", nowMs);
-    else if (claim.isKnown) countSession(backend, "moved", nowMs);
+    else if (claim.named !== undefined) countSession(backend, "moved", nowMs);
     else if (head !== answer && this.#cookie.valueOf(backend) !== undefined)
       countSession(backend, "new", nowMs);
     return head;

@@ -1,8 +1,20 @@
 import type { KeyConfig } from "../config/balance-model.js";
 import type { ClientFacts, FieldList, RequestHead } from "./message.js";
 
+/** Fields as far as keys are read from them. */
+export type ReadFields = Pick<FieldList, "count" | "nameAt" | "valueAt">;
+
+/** A head as far as keys are read from it. */
+export interface KeyedHead extends Pick<RequestHead, "target" | "authority" | "value"> {
+  readonly fields: ReadFields;
+}
+
 /** Request path. The key of a request; undefined where it has none. A repeated field counts by its first value. */
-export function keyOf(key: KeyConfig, head: RequestHead, client: ClientFacts): string | undefined {
+export function keyOf(
+  key: KeyConfig,
+  head: KeyedHead,
+  client: Pick<ClientFacts, "remoteAddress">,
+): string | undefined {
   switch (key.on) {
     case "source":
       return client.remoteAddress === "" ? undefined : client.remoteAddress;
@@ -21,7 +33,7 @@ export function keyOf(key: KeyConfig, head: RequestHead, client: ClientFacts): s
 }
 
 /** The first value of a cookie of a request, as sent (RFC 6265 section 5.4); undefined without it. */
-export function cookieOf(fields: FieldList, name: string): string | undefined {
+export function cookieOf(fields: ReadFields, name: string): string | undefined {
   for (let index = 0; index < fields.count; index++) {
     if (fields.nameAt(index).toLowerCase() !== "cookie") continue;
     for (const pair of fields.valueAt(index).split(";")) {

@@ -69,6 +69,10 @@ export class ConsistentHash implements Balancer {
     return this.#members.leastLoaded(avoid);
   }
 
+  placeOf(hash: number): Backend | undefined {
+    return this.#ring.length === 0 ? undefined : this.#members.at(this.#ring.rowAt(this.#ring.begin(hash)));
+  }
+
   taken(backend: Backend): void {
     this.#members.count(backend);
   }

@@ -40,6 +40,10 @@ export class Keyed implements Balancer {
     return hash === undefined ? this.#others.pick(avoid) : this.#byKey.pick(avoid, hash);
   }
 
+  placeOf(hash: number): Backend | undefined {
+    return this.#byKey.placeOf?.(hash);
+  }
+
   taken(backend: Backend): void {
     this.#byKey.taken(backend);
     this.#others.taken(backend);

@@ -76,6 +76,12 @@ export class Maglev implements Balancer {
     return this.#members.leastLoaded(avoid);
   }
 
+  placeOf(hash: number): Backend | undefined {
+    if (this.#whole === undefined) return undefined;
+    const { table, backends } = this.#whole;
+    return backends[table[hash % table.length] as number];
+  }
+
   taken(backend: Backend): void {
     this.#members.count(backend);
   }

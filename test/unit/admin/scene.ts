@@ -1,6 +1,7 @@
 import { EventJournal } from "../../../src/admin/event-journal.js";
 import type {
   AdminPorts,
+  AffinityPort,
   ConfigProblem,
   DiscoveryStatus,
   ProxyInfo,
@@ -125,6 +126,13 @@ export class Scene implements AdminPorts {
         details: { index: "17" },
       },
     ];
+  }
+
+  /** By pool. */
+  readonly affinities = new Map<string, AffinityPort>();
+
+  affinity(pool: string): AffinityPort | undefined {
+    return this.affinities.get(pool);
   }
 
   openWork(backend: Backend): { requests: number; tunnels: number } {

@@ -194,6 +194,47 @@ describe("affinity by an inserted cookie", () => {
   });
 });
 
+describe("what becomes of clients", () => {
+  function countsOf({ pool }: Scene): number[] {
+    return (["sessionsNew", "sessionsKept", "sessionsMoved"] as const).map((name) => pool.total(name));
+  }
+
+  it("is counted of those with a cookie: new, kept, and moved where they are known", () => {
+    const scene = aScene(COOKIE);
+    pass(scene, "", "a");
+    expect(countsOf(scene)).toEqual([1, 0, 0]);
+    expect(backendNamed(scene.pool, "a").lastKeptMs).toBeUndefined();
+    pass(scene, "SRV=a", "a");
+    expect(countsOf(scene)).toEqual([1, 1, 0]);
+    expect(backendNamed(scene.pool, "a").lastKeptMs).toBe(scene.clock.nowMs());
+    pass(scene, "SRV=a", "b");
+    scene.pool.setAdmin(backendNamed(scene.pool, "a"), "maint", terms(), 0);
+    pass(scene, "SRV=a", "b");
+    expect(countsOf(scene)).toEqual([1, 1, 2]);
+    pass(scene, "SRV=unheard-of", "b");
+    expect(countsOf(scene)).toEqual([2, 1, 2]);
+  });
+
+  it("is not counted where no session begins", () => {
+    const prefixed = aScene({ ...COOKIE, mode: "prefix" });
+    pass(prefixed, "", "a");
+    const unnamed = aScene({ ...COOKIE, value: "meta", meta: "cookie" });
+    pass(unnamed, "", "b");
+    expect([countsOf(prefixed), countsOf(unnamed)]).toEqual([
+      [0, 0, 0],
+      [0, 0, 0],
+    ]);
+  });
+
+  it("is counted of those in a table", () => {
+    const scene = aScene({ type: "table", on: "cookie", name: "sid", size: 10, expireMs: 1_000 });
+    pass(scene, "sid=1", "b");
+    pass(scene, "sid=1", "b");
+    pass(scene, "sid=1", "a");
+    expect(countsOf(scene)).toEqual([1, 1, 1]);
+  });
+});
+
 describe("affinity by the application's cookie", () => {
   it("puts the backend in its place", () => {
     const scene = aScene({ ...COOKIE, mode: "rewrite" });

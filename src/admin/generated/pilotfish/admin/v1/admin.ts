@@ -391,6 +391,35 @@ export interface Pool {
   tiers: Tier[];
   /** What zones mean for the picks now, in words; empty where they make no difference. */
   zone: string;
+  /** What keeps clients at their backends; absent where nothing does. */
+  affinity?: Affinity | undefined;
+}
+
+/** What keeps clients, or requests with one key, at their backends. */
+export interface Affinity {
+  /** `cookie`, `table` or `hash`. */
+  kind: string;
+  /** What it goes by, in words. */
+  text: string;
+  /** Absent where there is none. */
+  table?: StickTable | undefined;
+}
+
+/** Which backend serves which key. */
+export interface StickTable {
+  entries: number;
+  /** Most entries; beyond it the one unused for longest goes. */
+  limit: number;
+  /** How long an entry may be unused. */
+  expire?:
+    | Duration
+    | undefined;
+  /** Entries made or moved to another backend, since the start of the process. */
+  stored: number;
+  /** Those that were unused for their time, pushed out by newer ones, and taken out by operators. */
+  expired: number;
+  evicted: number;
+  cleared: number;
 }
 
 /** Backends that take work while no lower tier has a usable one. */
@@ -472,11 +501,27 @@ export interface Backend {
   tier: number;
   /** Whether it gets new work as things stand: eligible and of the tier in use, or drawn in by a panic. */
   takesWork: boolean;
+  /** Whom it is to keep; absent where nothing keeps clients at a backend. */
+  bound?: BoundSessions | undefined;
 }
 
 export interface Backend_MetaEntry {
   key: string;
   value: string;
+}
+
+/** Clients that are to stay at a backend, because a cookie or a table says so. */
+export interface BoundSessions {
+  /** Entries of the pool's table that lead here. Absent where it has none: what cookies are out only clients know. */
+  entries?:
+    | number
+    | undefined;
+  /** When a client that is bound to it was last served by it; absent when none ever was. */
+  lastKept?:
+    | Timestamp
+    | undefined;
+  /** Why bound clients go elsewhere, one sentence each; empty while they are served. */
+  reasons: string[];
 }
 
 /** What the data plane has open towards a backend. */
@@ -709,6 +754,8 @@ export interface DrainBackendRequest {
   owner: string;
   /** At most 1024 characters. */
   reason: string;
+  /** Does not wait for clients that a table binds to it: nothing is left once nothing is open. */
+  ignoreBound: boolean;
 }
 
 /** Sent at once, at each change, at least every second, and at the end. */
@@ -723,6 +770,8 @@ export interface DrainBackendResponse {
   backends: DrainingBackend[];
   /** In words; the last message says what stays in force. */
   message: string;
+  /** Entries of stick tables that lead to them. Unless they are to be ignored, none may be left for the drain to be over. */
+  boundEntries: number;
 }
 
 export interface DrainingBackend {
@@ -733,6 +782,8 @@ export interface DrainingBackend {
   tunnels: number;
   /** It left the pool in the meantime. */
   removed: boolean;
+  /** Absent where its pool has no stick table. */
+  boundEntries?: number | undefined;
 }
 
 export interface EjectBackendRequest {
@@ -918,6 +969,10 @@ export interface Counters {
   /** Leases taken in the own zone and in others, where one is preferred; of a pool. */
   ownZonePicks: number;
   otherZonePicks: number;
+  /** Answers to clients that a cookie or a table binds: from their own backend, from another one, and the first ones. */
+  sessionsKept: number;
+  sessionsMoved: number;
+  sessionsNew: number;
 }
 
 export interface ResetStatsRequest {
@@ -1128,6 +1183,26 @@ export interface ExplainPickRequest {
   avoid: string[];
   /** Most candidates in the answer, at most 1000; 0 means 100. */
   maxCandidates: number;
+  /**
+   * What is known of a request whose way is asked for: for pools that keep clients, or go by the hash of a key.
+   * IP address of the client.
+   */
+  clientAddress: string;
+  /** With its query; `/` when empty. */
+  path: string;
+  /** By name, in any case; `host` among them. */
+  headers: { [key: string]: string };
+  cookies: { [key: string]: string };
+}
+
+export interface ExplainPickRequest_HeadersEntry {
+  key: string;
+  value: string;
+}
+
+export interface ExplainPickRequest_CookiesEntry {
+  key: string;
+  value: string;
 }
 
 export interface ExplainPickResponse {
@@ -1146,6 +1221,22 @@ export interface ExplainPickResponse {
   candidates: Candidate[];
   /** Of all, those left out of the answer included. */
   totalCandidates: number;
+  /** What the client or the key has to do with it; absent where nothing keeps clients or goes by a key. */
+  affinity?: PickAffinity | undefined;
+}
+
+/** What a request says of its backend. */
+export interface PickAffinity {
+  /** What was read of it, what that means, and why it goes elsewhere if it does; in words. */
+  text: string;
+  /** Absent where the request has none. */
+  key?:
+    | string
+    | undefined;
+  /** Row id of the backend its client is bound to, whether or not that one serves it; empty where it is bound to none. */
+  bound: string;
+  /** Row id of the backend its key belongs to by hash, whatever the load; empty where no hash decides. */
+  place: string;
 }
 
 export interface Candidate {
@@ -1186,6 +1277,91 @@ export interface Reason {
     | undefined;
   /** When it ends by itself, if it does. */
   until?: Timestamp | undefined;
+}
+
+/** Which backend a key is bound to. */
+export interface TableEntry {
+  pool: string;
+  /** As it is kept: of a key longer than 128 characters a digest. */
+  key: string;
+  /** Row id. */
+  backend: string;
+  /** Service id; empty where the backend is not there any more. */
+  id: string;
+  /** Since when it leads to this backend. */
+  since?:
+    | Timestamp
+    | undefined;
+  /** When it is forgotten, if nobody uses it before. */
+  expires?:
+    | Timestamp
+    | undefined;
+  /** Why the backend does not serve it as things stand, one sentence each; empty where it does. */
+  reasons: string[];
+}
+
+export interface ListTableEntriesRequest {
+  /** Empty for all pools that have a table. */
+  pool: string;
+  /** Only this one; empty for all. */
+  key: string;
+  /** Only those that lead there; empty for all. One that has left is named by its row id. */
+  backend: string;
+  /** At most 1000; 0 means 100. The time a page takes grows with the tables. */
+  pageSize: number;
+  /** `next_page_token` of the answer before, to the same question. */
+  pageToken: string;
+}
+
+export interface ListTableEntriesResponse {
+  /** By pool and key. */
+  entries: TableEntry[];
+  /** Empty on the last page. */
+  nextPageToken: string;
+  /** Of all pages. */
+  totalSize: number;
+}
+
+export interface SetTableEntryRequest {
+  /** Empty for every pool that has a table and holds the backend. */
+  pool: string;
+  /** As a request has it, at most 1024 characters. */
+  key: string;
+  backend: string;
+  /** Who asks; at most 256 characters. `operator` when empty. */
+  owner: string;
+  /** At most 1024 characters. */
+  reason: string;
+}
+
+export interface SetTableEntryResponse {
+  entries: TableEntry[];
+}
+
+export interface ClearTableEntriesRequest {
+  /** Empty for all pools that have a table. */
+  pool: string;
+  /** One of them has to be set. */
+  which?:
+    | { $case: "key"; value: string }
+    | //
+    /** One that has left is named by its row id. */
+    { $case: "backend"; value: string }
+    | //
+    /** True: everything. */
+    { $case: "all"; value: boolean }
+    | undefined;
+  /** Who asks; at most 256 characters. `operator` when empty. */
+  owner: string;
+  /** At most 1024 characters. */
+  reason: string;
+}
+
+export interface ClearTableEntriesResponse {
+  /** How many were cleared. Those of requests under way are stored again with their answers. */
+  cleared: number;
+  /** Pools whose tables were looked at. */
+  pools: string[];
 }
 
 export interface SetLogLevelRequest {
@@ -1909,6 +2085,7 @@ function createBasePool(): Pool {
     panicking: false,
     tiers: [],
     zone: "",
+    affinity: undefined,
   };
 }
 
@@ -1970,6 +2147,9 @@ export const Pool: MessageFns<Pool> = {
     }
     if (message.zone !== "") {
       writer.uint32(154).string(message.zone);
+    }
+    if (message.affinity !== undefined) {
+      Affinity.encode(message.affinity, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -2139,6 +2319,14 @@ export const Pool: MessageFns<Pool> = {
             message.zone = reader.string();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.affinity = Affinity.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2177,6 +2365,219 @@ export const Pool: MessageFns<Pool> = {
     message.panicking = object.panicking ?? false;
     message.tiers = object.tiers?.map((e) => Tier.fromPartial(e)) || [];
     message.zone = object.zone ?? "";
+    message.affinity = (object.affinity !== undefined && object.affinity !== null)
+      ? Affinity.fromPartial(object.affinity)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAffinity(): Affinity {
+  return { kind: "", text: "", table: undefined };
+}
+
+export const Affinity: MessageFns<Affinity> = {
+  encode(message: Affinity, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.table !== undefined) {
+      StickTable.encode(message.table, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Affinity {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAffinity();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.table = StickTable.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Affinity>, I>>(base?: I): Affinity {
+    return Affinity.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Affinity>, I>>(object: I): Affinity {
+    const message = createBaseAffinity();
+    message.kind = object.kind ?? "";
+    message.text = object.text ?? "";
+    message.table = (object.table !== undefined && object.table !== null)
+      ? StickTable.fromPartial(object.table)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStickTable(): StickTable {
+  return { entries: 0, limit: 0, expire: undefined, stored: 0, expired: 0, evicted: 0, cleared: 0 };
+}
+
+export const StickTable: MessageFns<StickTable> = {
+  encode(message: StickTable, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entries !== 0) {
+      writer.uint32(8).uint32(message.entries);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(16).uint32(message.limit);
+    }
+    if (message.expire !== undefined) {
+      Duration.encode(message.expire, writer.uint32(26).fork()).join();
+    }
+    if (message.stored !== 0) {
+      writer.uint32(33).double(message.stored);
+    }
+    if (message.expired !== 0) {
+      writer.uint32(41).double(message.expired);
+    }
+    if (message.evicted !== 0) {
+      writer.uint32(49).double(message.evicted);
+    }
+    if (message.cleared !== 0) {
+      writer.uint32(57).double(message.cleared);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StickTable {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStickTable();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.entries = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expire = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.stored = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.expired = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.evicted = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.cleared = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<StickTable>, I>>(base?: I): StickTable {
+    return StickTable.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<StickTable>, I>>(object: I): StickTable {
+    const message = createBaseStickTable();
+    message.entries = object.entries ?? 0;
+    message.limit = object.limit ?? 0;
+    message.expire = (object.expire !== undefined && object.expire !== null)
+      ? Duration.fromPartial(object.expire)
+      : undefined;
+    message.stored = object.stored ?? 0;
+    message.expired = object.expired ?? 0;
+    message.evicted = object.evicted ?? 0;
+    message.cleared = object.cleared ?? 0;
     return message;
   },
 };
@@ -2470,6 +2871,7 @@ function createBaseBackend(): Backend {
     meta: {},
     tier: 0,
     takesWork: false,
+    bound: undefined,
   };
 }
 
@@ -2552,6 +2954,9 @@ export const Backend: MessageFns<Backend> = {
     }
     if (message.takesWork !== false) {
       writer.uint32(208).bool(message.takesWork);
+    }
+    if (message.bound !== undefined) {
+      BoundSessions.encode(message.bound, writer.uint32(218).fork()).join();
     }
     return writer;
   },
@@ -2780,6 +3185,14 @@ export const Backend: MessageFns<Backend> = {
             message.takesWork = reader.bool();
             continue;
           }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.bound = BoundSessions.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2845,6 +3258,9 @@ export const Backend: MessageFns<Backend> = {
     );
     message.tier = object.tier ?? 0;
     message.takesWork = object.takesWork ?? false;
+    message.bound = (object.bound !== undefined && object.bound !== null)
+      ? BoundSessions.fromPartial(object.bound)
+      : undefined;
     return message;
   },
 };
@@ -2912,6 +3328,87 @@ export const Backend_MetaEntry: MessageFns<Backend_MetaEntry> = {
     const message = createBaseBackend_MetaEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseBoundSessions(): BoundSessions {
+  return { entries: undefined, lastKept: undefined, reasons: [] };
+}
+
+export const BoundSessions: MessageFns<BoundSessions> = {
+  encode(message: BoundSessions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.entries !== undefined) {
+      writer.uint32(8).uint32(message.entries);
+    }
+    if (message.lastKept !== undefined) {
+      Timestamp.encode(message.lastKept, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.reasons) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BoundSessions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBoundSessions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.entries = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.lastKept = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reasons.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BoundSessions>, I>>(base?: I): BoundSessions {
+    return BoundSessions.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BoundSessions>, I>>(object: I): BoundSessions {
+    const message = createBaseBoundSessions();
+    message.entries = object.entries ?? undefined;
+    message.lastKept = (object.lastKept !== undefined && object.lastKept !== null)
+      ? Timestamp.fromPartial(object.lastKept)
+      : undefined;
+    message.reasons = object.reasons?.map((e) => e) || [];
     return message;
   },
 };
@@ -4621,7 +5118,16 @@ export const SetStateResponse: MessageFns<SetStateResponse> = {
 };
 
 function createBaseDrainBackendRequest(): DrainBackendRequest {
-  return { pool: "", backend: "", deadline: undefined, cutAtDeadline: false, ttl: undefined, owner: "", reason: "" };
+  return {
+    pool: "",
+    backend: "",
+    deadline: undefined,
+    cutAtDeadline: false,
+    ttl: undefined,
+    owner: "",
+    reason: "",
+    ignoreBound: false,
+  };
 }
 
 export const DrainBackendRequest: MessageFns<DrainBackendRequest> = {
@@ -4646,6 +5152,9 @@ export const DrainBackendRequest: MessageFns<DrainBackendRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(58).string(message.reason);
+    }
+    if (message.ignoreBound !== false) {
+      writer.uint32(64).bool(message.ignoreBound);
     }
     return writer;
   },
@@ -4719,6 +5228,14 @@ export const DrainBackendRequest: MessageFns<DrainBackendRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.ignoreBound = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4745,12 +5262,22 @@ export const DrainBackendRequest: MessageFns<DrainBackendRequest> = {
     message.ttl = (object.ttl !== undefined && object.ttl !== null) ? Duration.fromPartial(object.ttl) : undefined;
     message.owner = object.owner ?? "";
     message.reason = object.reason ?? "";
+    message.ignoreBound = object.ignoreBound ?? false;
     return message;
   },
 };
 
 function createBaseDrainBackendResponse(): DrainBackendResponse {
-  return { progress: 0, inFlight: 0, requests: 0, tunnels: 0, until: undefined, backends: [], message: "" };
+  return {
+    progress: 0,
+    inFlight: 0,
+    requests: 0,
+    tunnels: 0,
+    until: undefined,
+    backends: [],
+    message: "",
+    boundEntries: 0,
+  };
 }
 
 export const DrainBackendResponse: MessageFns<DrainBackendResponse> = {
@@ -4775,6 +5302,9 @@ export const DrainBackendResponse: MessageFns<DrainBackendResponse> = {
     }
     if (message.message !== "") {
       writer.uint32(58).string(message.message);
+    }
+    if (message.boundEntries !== 0) {
+      writer.uint32(64).uint32(message.boundEntries);
     }
     return writer;
   },
@@ -4848,6 +5378,14 @@ export const DrainBackendResponse: MessageFns<DrainBackendResponse> = {
             message.message = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.boundEntries = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4874,12 +5412,13 @@ export const DrainBackendResponse: MessageFns<DrainBackendResponse> = {
       : undefined;
     message.backends = object.backends?.map((e) => DrainingBackend.fromPartial(e)) || [];
     message.message = object.message ?? "";
+    message.boundEntries = object.boundEntries ?? 0;
     return message;
   },
 };
 
 function createBaseDrainingBackend(): DrainingBackend {
-  return { pool: "", backend: "", inFlight: 0, requests: 0, tunnels: 0, removed: false };
+  return { pool: "", backend: "", inFlight: 0, requests: 0, tunnels: 0, removed: false, boundEntries: undefined };
 }
 
 export const DrainingBackend: MessageFns<DrainingBackend> = {
@@ -4901,6 +5440,9 @@ export const DrainingBackend: MessageFns<DrainingBackend> = {
     }
     if (message.removed !== false) {
       writer.uint32(48).bool(message.removed);
+    }
+    if (message.boundEntries !== undefined) {
+      writer.uint32(56).uint32(message.boundEntries);
     }
     return writer;
   },
@@ -4966,6 +5508,14 @@ export const DrainingBackend: MessageFns<DrainingBackend> = {
             message.removed = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.boundEntries = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4989,6 +5539,7 @@ export const DrainingBackend: MessageFns<DrainingBackend> = {
     message.requests = object.requests ?? 0;
     message.tunnels = object.tunnels ?? 0;
     message.removed = object.removed ?? false;
+    message.boundEntries = object.boundEntries ?? undefined;
     return message;
   },
 };
@@ -6295,6 +6846,9 @@ function createBaseCounters(): Counters {
     hedgesWon: 0,
     ownZonePicks: 0,
     otherZonePicks: 0,
+    sessionsKept: 0,
+    sessionsMoved: 0,
+    sessionsNew: 0,
   };
 }
 
@@ -6419,6 +6973,15 @@ export const Counters: MessageFns<Counters> = {
     }
     if (message.otherZonePicks !== 0) {
       writer.uint32(305).double(message.otherZonePicks);
+    }
+    if (message.sessionsKept !== 0) {
+      writer.uint32(313).double(message.sessionsKept);
+    }
+    if (message.sessionsMoved !== 0) {
+      writer.uint32(321).double(message.sessionsMoved);
+    }
+    if (message.sessionsNew !== 0) {
+      writer.uint32(329).double(message.sessionsNew);
     }
     return writer;
   },
@@ -6740,6 +7303,30 @@ export const Counters: MessageFns<Counters> = {
             message.otherZonePicks = reader.double();
             continue;
           }
+          case 39: {
+            if (tag !== 313) {
+              break;
+            }
+
+            message.sessionsKept = reader.double();
+            continue;
+          }
+          case 40: {
+            if (tag !== 321) {
+              break;
+            }
+
+            message.sessionsMoved = reader.double();
+            continue;
+          }
+          case 41: {
+            if (tag !== 329) {
+              break;
+            }
+
+            message.sessionsNew = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6795,6 +7382,9 @@ export const Counters: MessageFns<Counters> = {
     message.hedgesWon = object.hedgesWon ?? 0;
     message.ownZonePicks = object.ownZonePicks ?? 0;
     message.otherZonePicks = object.otherZonePicks ?? 0;
+    message.sessionsKept = object.sessionsKept ?? 0;
+    message.sessionsMoved = object.sessionsMoved ?? 0;
+    message.sessionsNew = object.sessionsNew ?? 0;
     return message;
   },
 };
@@ -8879,7 +9469,7 @@ export const Source_DetailsEntry: MessageFns<Source_DetailsEntry> = {
 };
 
 function createBaseExplainPickRequest(): ExplainPickRequest {
-  return { pool: "", avoid: [], maxCandidates: 0 };
+  return { pool: "", avoid: [], maxCandidates: 0, clientAddress: "", path: "", headers: {}, cookies: {} };
 }
 
 export const ExplainPickRequest: MessageFns<ExplainPickRequest> = {
@@ -8893,6 +9483,18 @@ export const ExplainPickRequest: MessageFns<ExplainPickRequest> = {
     if (message.maxCandidates !== 0) {
       writer.uint32(24).uint32(message.maxCandidates);
     }
+    if (message.clientAddress !== "") {
+      writer.uint32(34).string(message.clientAddress);
+    }
+    if (message.path !== "") {
+      writer.uint32(42).string(message.path);
+    }
+    globalThis.Object.entries(message.headers).forEach(([key, value]: [string, string]) => {
+      ExplainPickRequest_HeadersEntry.encode({ key: key as any, value }, writer.uint32(50).fork()).join();
+    });
+    globalThis.Object.entries(message.cookies).forEach(([key, value]: [string, string]) => {
+      ExplainPickRequest_CookiesEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+    });
     return writer;
   },
 
@@ -8933,6 +9535,44 @@ export const ExplainPickRequest: MessageFns<ExplainPickRequest> = {
             message.maxCandidates = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.clientAddress = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            const entry6 = ExplainPickRequest_HeadersEntry.decode(reader, reader.uint32());
+            if (entry6.value !== undefined) {
+              message.headers[entry6.key] = entry6.value;
+            }
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            const entry7 = ExplainPickRequest_CookiesEntry.decode(reader, reader.uint32());
+            if (entry7.value !== undefined) {
+              message.cookies[entry7.key] = entry7.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -8953,12 +9593,179 @@ export const ExplainPickRequest: MessageFns<ExplainPickRequest> = {
     message.pool = object.pool ?? "";
     message.avoid = object.avoid?.map((e) => e) || [];
     message.maxCandidates = object.maxCandidates ?? 0;
+    message.clientAddress = object.clientAddress ?? "";
+    message.path = object.path ?? "";
+    message.headers = (globalThis.Object.entries(object.headers ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.cookies = (globalThis.Object.entries(object.cookies ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseExplainPickRequest_HeadersEntry(): ExplainPickRequest_HeadersEntry {
+  return { key: "", value: "" };
+}
+
+export const ExplainPickRequest_HeadersEntry: MessageFns<ExplainPickRequest_HeadersEntry> = {
+  encode(message: ExplainPickRequest_HeadersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainPickRequest_HeadersEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainPickRequest_HeadersEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExplainPickRequest_HeadersEntry>, I>>(base?: I): ExplainPickRequest_HeadersEntry {
+    return ExplainPickRequest_HeadersEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExplainPickRequest_HeadersEntry>, I>>(
+    object: I,
+  ): ExplainPickRequest_HeadersEntry {
+    const message = createBaseExplainPickRequest_HeadersEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseExplainPickRequest_CookiesEntry(): ExplainPickRequest_CookiesEntry {
+  return { key: "", value: "" };
+}
+
+export const ExplainPickRequest_CookiesEntry: MessageFns<ExplainPickRequest_CookiesEntry> = {
+  encode(message: ExplainPickRequest_CookiesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainPickRequest_CookiesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainPickRequest_CookiesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ExplainPickRequest_CookiesEntry>, I>>(base?: I): ExplainPickRequest_CookiesEntry {
+    return ExplainPickRequest_CookiesEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExplainPickRequest_CookiesEntry>, I>>(
+    object: I,
+  ): ExplainPickRequest_CookiesEntry {
+    const message = createBaseExplainPickRequest_CookiesEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
 
 function createBaseExplainPickResponse(): ExplainPickResponse {
-  return { pool: "", algorithm: "", picked: "", refusal: 0, summary: "", candidates: [], totalCandidates: 0 };
+  return {
+    pool: "",
+    algorithm: "",
+    picked: "",
+    refusal: 0,
+    summary: "",
+    candidates: [],
+    totalCandidates: 0,
+    affinity: undefined,
+  };
 }
 
 export const ExplainPickResponse: MessageFns<ExplainPickResponse> = {
@@ -8983,6 +9790,9 @@ export const ExplainPickResponse: MessageFns<ExplainPickResponse> = {
     }
     if (message.totalCandidates !== 0) {
       writer.uint32(56).uint32(message.totalCandidates);
+    }
+    if (message.affinity !== undefined) {
+      PickAffinity.encode(message.affinity, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -9056,6 +9866,14 @@ export const ExplainPickResponse: MessageFns<ExplainPickResponse> = {
             message.totalCandidates = reader.uint32();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.affinity = PickAffinity.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -9080,6 +9898,100 @@ export const ExplainPickResponse: MessageFns<ExplainPickResponse> = {
     message.summary = object.summary ?? "";
     message.candidates = object.candidates?.map((e) => Candidate.fromPartial(e)) || [];
     message.totalCandidates = object.totalCandidates ?? 0;
+    message.affinity = (object.affinity !== undefined && object.affinity !== null)
+      ? PickAffinity.fromPartial(object.affinity)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePickAffinity(): PickAffinity {
+  return { text: "", key: undefined, bound: "", place: "" };
+}
+
+export const PickAffinity: MessageFns<PickAffinity> = {
+  encode(message: PickAffinity, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    if (message.key !== undefined) {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.bound !== "") {
+      writer.uint32(26).string(message.bound);
+    }
+    if (message.place !== "") {
+      writer.uint32(34).string(message.place);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PickAffinity {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePickAffinity();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.bound = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.place = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PickAffinity>, I>>(base?: I): PickAffinity {
+    return PickAffinity.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PickAffinity>, I>>(object: I): PickAffinity {
+    const message = createBasePickAffinity();
+    message.text = object.text ?? "";
+    message.key = object.key ?? undefined;
+    message.bound = object.bound ?? "";
+    message.place = object.place ?? "";
     return message;
   },
 };
@@ -9416,6 +10328,678 @@ export const Reason: MessageFns<Reason> = {
     message.until = (object.until !== undefined && object.until !== null)
       ? Timestamp.fromPartial(object.until)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseTableEntry(): TableEntry {
+  return { pool: "", key: "", backend: "", id: "", since: undefined, expires: undefined, reasons: [] };
+}
+
+export const TableEntry: MessageFns<TableEntry> = {
+  encode(message: TableEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pool !== "") {
+      writer.uint32(10).string(message.pool);
+    }
+    if (message.key !== "") {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.backend !== "") {
+      writer.uint32(26).string(message.backend);
+    }
+    if (message.id !== "") {
+      writer.uint32(34).string(message.id);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(message.since, writer.uint32(42).fork()).join();
+    }
+    if (message.expires !== undefined) {
+      Timestamp.encode(message.expires, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.reasons) {
+      writer.uint32(58).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TableEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTableEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.backend = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.since = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.expires = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reasons.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TableEntry>, I>>(base?: I): TableEntry {
+    return TableEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TableEntry>, I>>(object: I): TableEntry {
+    const message = createBaseTableEntry();
+    message.pool = object.pool ?? "";
+    message.key = object.key ?? "";
+    message.backend = object.backend ?? "";
+    message.id = object.id ?? "";
+    message.since = (object.since !== undefined && object.since !== null)
+      ? Timestamp.fromPartial(object.since)
+      : undefined;
+    message.expires = (object.expires !== undefined && object.expires !== null)
+      ? Timestamp.fromPartial(object.expires)
+      : undefined;
+    message.reasons = object.reasons?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseListTableEntriesRequest(): ListTableEntriesRequest {
+  return { pool: "", key: "", backend: "", pageSize: 0, pageToken: "" };
+}
+
+export const ListTableEntriesRequest: MessageFns<ListTableEntriesRequest> = {
+  encode(message: ListTableEntriesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pool !== "") {
+      writer.uint32(10).string(message.pool);
+    }
+    if (message.key !== "") {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.backend !== "") {
+      writer.uint32(26).string(message.backend);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(32).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(42).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListTableEntriesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListTableEntriesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.backend = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListTableEntriesRequest>, I>>(base?: I): ListTableEntriesRequest {
+    return ListTableEntriesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListTableEntriesRequest>, I>>(object: I): ListTableEntriesRequest {
+    const message = createBaseListTableEntriesRequest();
+    message.pool = object.pool ?? "";
+    message.key = object.key ?? "";
+    message.backend = object.backend ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseListTableEntriesResponse(): ListTableEntriesResponse {
+  return { entries: [], nextPageToken: "", totalSize: 0 };
+}
+
+export const ListTableEntriesResponse: MessageFns<ListTableEntriesResponse> = {
+  encode(message: ListTableEntriesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      TableEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.totalSize !== 0) {
+      writer.uint32(24).uint32(message.totalSize);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListTableEntriesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListTableEntriesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(TableEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.totalSize = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ListTableEntriesResponse>, I>>(base?: I): ListTableEntriesResponse {
+    return ListTableEntriesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ListTableEntriesResponse>, I>>(object: I): ListTableEntriesResponse {
+    const message = createBaseListTableEntriesResponse();
+    message.entries = object.entries?.map((e) => TableEntry.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    message.totalSize = object.totalSize ?? 0;
+    return message;
+  },
+};
+
+function createBaseSetTableEntryRequest(): SetTableEntryRequest {
+  return { pool: "", key: "", backend: "", owner: "", reason: "" };
+}
+
+export const SetTableEntryRequest: MessageFns<SetTableEntryRequest> = {
+  encode(message: SetTableEntryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pool !== "") {
+      writer.uint32(10).string(message.pool);
+    }
+    if (message.key !== "") {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.backend !== "") {
+      writer.uint32(26).string(message.backend);
+    }
+    if (message.owner !== "") {
+      writer.uint32(34).string(message.owner);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetTableEntryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetTableEntryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.backend = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetTableEntryRequest>, I>>(base?: I): SetTableEntryRequest {
+    return SetTableEntryRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetTableEntryRequest>, I>>(object: I): SetTableEntryRequest {
+    const message = createBaseSetTableEntryRequest();
+    message.pool = object.pool ?? "";
+    message.key = object.key ?? "";
+    message.backend = object.backend ?? "";
+    message.owner = object.owner ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseSetTableEntryResponse(): SetTableEntryResponse {
+  return { entries: [] };
+}
+
+export const SetTableEntryResponse: MessageFns<SetTableEntryResponse> = {
+  encode(message: SetTableEntryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      TableEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetTableEntryResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetTableEntryResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(TableEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<SetTableEntryResponse>, I>>(base?: I): SetTableEntryResponse {
+    return SetTableEntryResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<SetTableEntryResponse>, I>>(object: I): SetTableEntryResponse {
+    const message = createBaseSetTableEntryResponse();
+    message.entries = object.entries?.map((e) => TableEntry.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseClearTableEntriesRequest(): ClearTableEntriesRequest {
+  return { pool: "", which: undefined, owner: "", reason: "" };
+}
+
+export const ClearTableEntriesRequest: MessageFns<ClearTableEntriesRequest> = {
+  encode(message: ClearTableEntriesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pool !== "") {
+      writer.uint32(10).string(message.pool);
+    }
+    switch (message.which?.$case) {
+      case "key":
+        writer.uint32(18).string(message.which.value);
+        break;
+      case "backend":
+        writer.uint32(26).string(message.which.value);
+        break;
+      case "all":
+        writer.uint32(32).bool(message.which.value);
+        break;
+    }
+    if (message.owner !== "") {
+      writer.uint32(42).string(message.owner);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClearTableEntriesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClearTableEntriesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.which = { $case: "key", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.which = { $case: "backend", value: reader.string() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.which = { $case: "all", value: reader.bool() };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ClearTableEntriesRequest>, I>>(base?: I): ClearTableEntriesRequest {
+    return ClearTableEntriesRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ClearTableEntriesRequest>, I>>(object: I): ClearTableEntriesRequest {
+    const message = createBaseClearTableEntriesRequest();
+    message.pool = object.pool ?? "";
+    switch (object.which?.$case) {
+      case "key": {
+        if (object.which?.value !== undefined && object.which?.value !== null) {
+          message.which = { $case: "key", value: object.which.value };
+        }
+        break;
+      }
+      case "backend": {
+        if (object.which?.value !== undefined && object.which?.value !== null) {
+          message.which = { $case: "backend", value: object.which.value };
+        }
+        break;
+      }
+      case "all": {
+        if (object.which?.value !== undefined && object.which?.value !== null) {
+          message.which = { $case: "all", value: object.which.value };
+        }
+        break;
+      }
+    }
+    message.owner = object.owner ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseClearTableEntriesResponse(): ClearTableEntriesResponse {
+  return { cleared: 0, pools: [] };
+}
+
+export const ClearTableEntriesResponse: MessageFns<ClearTableEntriesResponse> = {
+  encode(message: ClearTableEntriesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cleared !== 0) {
+      writer.uint32(8).uint32(message.cleared);
+    }
+    for (const v of message.pools) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ClearTableEntriesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseClearTableEntriesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.cleared = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.pools.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ClearTableEntriesResponse>, I>>(base?: I): ClearTableEntriesResponse {
+    return ClearTableEntriesResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ClearTableEntriesResponse>, I>>(object: I): ClearTableEntriesResponse {
+    const message = createBaseClearTableEntriesResponse();
+    message.cleared = object.cleared ?? 0;
+    message.pools = object.pools?.map((e) => e) || [];
     return message;
   },
 };
@@ -10347,7 +11931,7 @@ export const AdminService = {
       Buffer.from(GetDiscoveryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetDiscoveryResponse => GetDiscoveryResponse.decode(value),
   },
-  /** Who would take the next request, and why each backend is in or out. Takes nothing. */
+  /** Who would take the next request, or one of a client or key, and why each backend is in or out. Takes nothing. */
   explainPick: {
     path: "/pilotfish.admin.v1.Admin/ExplainPick" as const,
     requestStream: false as const,
@@ -10356,6 +11940,41 @@ export const AdminService = {
     requestDeserialize: (value: Buffer): ExplainPickRequest => ExplainPickRequest.decode(value),
     responseSerialize: (value: ExplainPickResponse): Buffer => Buffer.from(ExplainPickResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainPickResponse => ExplainPickResponse.decode(value),
+  },
+  /** Which keys the stick tables bind to which backends. */
+  listTableEntries: {
+    path: "/pilotfish.admin.v1.Admin/ListTableEntries" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListTableEntriesRequest): Buffer =>
+      Buffer.from(ListTableEntriesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListTableEntriesRequest => ListTableEntriesRequest.decode(value),
+    responseSerialize: (value: ListTableEntriesResponse): Buffer =>
+      Buffer.from(ListTableEntriesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListTableEntriesResponse => ListTableEntriesResponse.decode(value),
+  },
+  /** Binds a key to a backend, from its next request on. */
+  setTableEntry: {
+    path: "/pilotfish.admin.v1.Admin/SetTableEntry" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetTableEntryRequest): Buffer => Buffer.from(SetTableEntryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetTableEntryRequest => SetTableEntryRequest.decode(value),
+    responseSerialize: (value: SetTableEntryResponse): Buffer =>
+      Buffer.from(SetTableEntryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetTableEntryResponse => SetTableEntryResponse.decode(value),
+  },
+  /** Frees keys: one, all of a backend, or all. They are balanced anew and bound again. */
+  clearTableEntries: {
+    path: "/pilotfish.admin.v1.Admin/ClearTableEntries" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ClearTableEntriesRequest): Buffer =>
+      Buffer.from(ClearTableEntriesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ClearTableEntriesRequest => ClearTableEntriesRequest.decode(value),
+    responseSerialize: (value: ClearTableEntriesResponse): Buffer =>
+      Buffer.from(ClearTableEntriesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ClearTableEntriesResponse => ClearTableEntriesResponse.decode(value),
   },
   /** Changes what is logged, for good or for a while. */
   setLogLevel: {
@@ -10436,8 +12055,14 @@ export interface AdminServer extends UntypedServiceImplementation {
   watchEvents: handleServerStreamingCall<WatchEventsRequest, WatchEventsResponse>;
   /** Where the endpoints of each pool come from, and how fresh they are. */
   getDiscovery: handleUnaryCall<GetDiscoveryRequest, GetDiscoveryResponse>;
-  /** Who would take the next request, and why each backend is in or out. Takes nothing. */
+  /** Who would take the next request, or one of a client or key, and why each backend is in or out. Takes nothing. */
   explainPick: handleUnaryCall<ExplainPickRequest, ExplainPickResponse>;
+  /** Which keys the stick tables bind to which backends. */
+  listTableEntries: handleUnaryCall<ListTableEntriesRequest, ListTableEntriesResponse>;
+  /** Binds a key to a backend, from its next request on. */
+  setTableEntry: handleUnaryCall<SetTableEntryRequest, SetTableEntryResponse>;
+  /** Frees keys: one, all of a backend, or all. They are balanced anew and bound again. */
+  clearTableEntries: handleUnaryCall<ClearTableEntriesRequest, ClearTableEntriesResponse>;
   /** Changes what is logged, for good or for a while. */
   setLogLevel: handleUnaryCall<SetLogLevelRequest, SetLogLevelResponse>;
   /** Checks a configuration without using it. */
@@ -10642,7 +12267,7 @@ export interface AdminClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetDiscoveryResponse) => void,
   ): ClientUnaryCall;
-  /** Who would take the next request, and why each backend is in or out. Takes nothing. */
+  /** Who would take the next request, or one of a client or key, and why each backend is in or out. Takes nothing. */
   explainPick(
     request: ExplainPickRequest,
     callback: (error: ServiceError | null, response: ExplainPickResponse) => void,
@@ -10657,6 +12282,54 @@ export interface AdminClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExplainPickResponse) => void,
+  ): ClientUnaryCall;
+  /** Which keys the stick tables bind to which backends. */
+  listTableEntries(
+    request: ListTableEntriesRequest,
+    callback: (error: ServiceError | null, response: ListTableEntriesResponse) => void,
+  ): ClientUnaryCall;
+  listTableEntries(
+    request: ListTableEntriesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListTableEntriesResponse) => void,
+  ): ClientUnaryCall;
+  listTableEntries(
+    request: ListTableEntriesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListTableEntriesResponse) => void,
+  ): ClientUnaryCall;
+  /** Binds a key to a backend, from its next request on. */
+  setTableEntry(
+    request: SetTableEntryRequest,
+    callback: (error: ServiceError | null, response: SetTableEntryResponse) => void,
+  ): ClientUnaryCall;
+  setTableEntry(
+    request: SetTableEntryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetTableEntryResponse) => void,
+  ): ClientUnaryCall;
+  setTableEntry(
+    request: SetTableEntryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetTableEntryResponse) => void,
+  ): ClientUnaryCall;
+  /** Frees keys: one, all of a backend, or all. They are balanced anew and bound again. */
+  clearTableEntries(
+    request: ClearTableEntriesRequest,
+    callback: (error: ServiceError | null, response: ClearTableEntriesResponse) => void,
+  ): ClientUnaryCall;
+  clearTableEntries(
+    request: ClearTableEntriesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ClearTableEntriesResponse) => void,
+  ): ClientUnaryCall;
+  clearTableEntries(
+    request: ClearTableEntriesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ClearTableEntriesResponse) => void,
   ): ClientUnaryCall;
   /** Changes what is logged, for good or for a while. */
   setLogLevel(
