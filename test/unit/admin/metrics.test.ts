@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { renderMetrics } from "../../../src/admin/metrics.js";
 import { ManualClock } from "./manual-clock.js";
@@ -125,6 +126,22 @@ describe("renderMetrics", () => {
     web.acquire([backendOf(web, "b")], 0)?.release("success", 200, 1);
     web.apply({ endpoints: [endpointOf("b", 2)] }, 2);
     expect(sample(render(scene), "pilotfish_pool_sessions_total")).toBe(1);
+  });
+
+  it("has every family that the alerts watch, told apart by pool where they say so", () => {
+    const { scene } = sceneOf();
+    const text = render(scene);
+    const alerts = readFileSync(new URL("../../../deploy/prometheus/alerts.yml", import.meta.url), "utf8");
+    const rules = alerts.split("- alert:").slice(1);
+    expect(rules.length).toBeGreaterThan(5);
+    for (const rule of rules) {
+      const names = rule.match(/pilotfish_\w+/g) ?? [];
+      expect(names.length).toBeGreaterThan(0);
+      for (const name of names) {
+        expect(text).toContain(`# TYPE ${name} `);
+        if (rule.includes("$labels.pool")) expect(text).toContain(`\n${name}{pool="web"`);
+      }
+    }
   });
 
   it("escapes label values", () => {
