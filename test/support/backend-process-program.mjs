@@ -165,9 +165,19 @@ async function refuse(isRefusing) {
   }
 }
 
+/** Answers when it was in force, if that is asked for: milliseconds since the Unix epoch, with fractions. */
+async function behave(set, report) {
+  Object.assign(behaviour, set);
+  if (set.isRefusing !== undefined) await refuse(set.isRefusing);
+  const changedMs = performance.timeOrigin + performance.now();
+  if (report !== undefined) process.send?.({ report, changedMs });
+}
+
 process.on("message", (message) => {
-  Object.assign(behaviour, message.set);
-  if (message.set?.isRefusing !== undefined) void refuse(message.set.isRefusing);
+  if (message.set !== undefined) {
+    void behave(message.set, message.report);
+    return;
+  }
   if (message.release === true) for (const say of held.splice(0)) say();
   if (message.report !== undefined) process.send?.({ report: message.report, counts });
 });

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { atExit } from "./at-exit.js";
 
 const program = fileURLToPath(new URL("backend-process-program.mjs", import.meta.url));
 
@@ -50,6 +51,7 @@ interface Message {
   readonly atNs?: string;
   readonly report?: string;
   readonly counts?: BackendCounts;
+  readonly changedMs?: number;
 }
 
 /** A backend in a process of its own, which can be stopped, killed and asked what it did. */
@@ -63,8 +65,9 @@ export class BackendProcess {
   readonly #recordFile: string;
   readonly #firsts = new Map<number, bigint>();
   readonly #waiting = new Map<string | number, () => void>();
-  readonly #killAtExit = () => this.#child.kill("SIGKILL");
+  readonly #forgetExit = atExit(() => this.#child.kill("SIGKILL"));
   #counts: BackendCounts | undefined;
+  #changedMs = 0;
 
   private constructor(id: string, child: ChildProcess, recordFile: string, started: Message) {
     this.id = id;
@@ -74,7 +77,6 @@ export class BackendProcess {
     this.#recordFile = recordFile;
     this.ended = new Promise((resolve) => child.once("exit", resolve));
     child.on("message", (message: Message) => this.#take(message));
-    process.on("exit", this.#killAtExit);
   }
 
   /** @param folder for its record; the caller removes it */
@@ -100,6 +102,15 @@ export class BackendProcess {
 
   set(behaviour: BackendBehaviour): void {
     this.#child.send({ set: behaviour });
+  }
+
+  /** As `set`; resolves with the moment from which it holds, in milliseconds since the Unix epoch with fractions. */
+  async change(behaviour: BackendBehaviour): Promise<number> {
+    const report = randomUUID();
+    const answered = this.#wait(report);
+    this.#child.send({ set: behaviour, report });
+    await answered;
+    return this.#changedMs;
   }
 
   /** Lets the requests to `/hold` be answered. */
@@ -134,16 +145,17 @@ export class BackendProcess {
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill("SIGKILL");
     await this.ended;
-    process.off("exit", this.#killAtExit);
+    this.#forgetExit();
   }
 
   #wait(key: string | number): Promise<void> {
     return new Promise((resolve) => this.#waiting.set(key, resolve));
   }
 
-  #take({ first, atNs, report, counts }: Message): void {
+  #take({ first, atNs, report, counts, changedMs }: Message): void {
     if (first !== undefined) this.#firsts.set(first, BigInt(atNs ?? 0));
     if (counts !== undefined) this.#counts = counts;
+    if (changedMs !== undefined) this.#changedMs = changedMs;
     const key = first ?? report;
     if (key === undefined) return;
     this.#waiting.get(key)?.();

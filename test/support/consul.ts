@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { atExit } from "./at-exit.js";
 
 /** How a real Consul is started for a test. */
 export interface ConsulOptions {
@@ -187,7 +188,7 @@ class ConsulProcess implements RunningConsul {
   readonly wanPort: number;
   readonly #launch: Launch;
   readonly #directory: string;
-  readonly #killAtExit = () => this.#child.kill("SIGKILL");
+  readonly #forgetExit = atExit(() => this.#child.kill("SIGKILL"));
   #child: ChildProcess;
   #output = "";
 
@@ -204,7 +205,6 @@ class ConsulProcess implements RunningConsul {
     this.#launch = launch;
     this.#directory = directory;
     this.#child = this.#spawn();
-    process.on("exit", this.#killAtExit);
   }
 
   get pid(): number {
@@ -243,7 +243,7 @@ class ConsulProcess implements RunningConsul {
 
   async stop(): Promise<void> {
     await this.kill("SIGKILL");
-    process.off("exit", this.#killAtExit);
+    this.#forgetExit();
     await rm(this.#directory, { recursive: true, force: true });
   }
 

@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
+import { atExit } from "./at-exit.js";
 import { promised, until } from "./promised.js";
 
 /** The compiled program; PILOTFISH_MAIN names another build of it. */
@@ -23,7 +24,7 @@ export class Sidecar {
   /** What it wrote that was no line of the log, and what it complained of. */
   complaints = "";
   readonly #child: ChildProcess;
-  readonly #killAtExit = () => this.#killAll();
+  readonly #forgetExit = atExit(() => this.#killAll());
   #isOver = false;
   #text = "";
 
@@ -33,7 +34,6 @@ export class Sidecar {
     readonly file: string,
   ) {
     this.#child = child;
-    process.on("exit", this.#killAtExit);
     child.stdout?.on("data", (chunk: Buffer) => this.#read(chunk.toString()));
     child.stderr?.on("data", (chunk: Buffer) => {
       this.complaints += chunk.toString();
@@ -176,7 +176,7 @@ export class Sidecar {
     // One that was frozen must wake to be ended.
     if (!this.#isOver) this.#killAll();
     await this.ended;
-    process.off("exit", this.#killAtExit);
+    this.#forgetExit();
   }
 
   /** Those that took over too: they are no children of ours. */

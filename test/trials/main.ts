@@ -77,7 +77,7 @@ async function faults(which: readonly Fault[], peers: readonly TrialPeer[], roun
       for (const peer of peers) {
         const row = { fault: fault.id, proxy: peer.name, ...(await playFault(peer, fault)) };
         rows.push(row);
-        process.stdout.write(`${JSON.stringify(row)}\n`);
+        process.stdout.write(`${JSON.stringify({ ...row, course: undefined })}\n`);
       }
     }
   }

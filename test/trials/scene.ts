@@ -100,9 +100,12 @@ export class Scene {
     await this.join(id, old);
   }
 
-  /** Ends the traffic and judges it. */
-  async verdict(): Promise<Verdict> {
-    const report = await this.#traffic.stop();
+  /**
+   * Ends the traffic and judges it.
+   * @param fromMs what ended earlier, by `performance.now`, is left out
+   */
+  async verdict(fromMs = 0): Promise<Verdict> {
+    const report = await this.#traffic.stop(fromMs);
     return verdictOf(report, executions(this.#all));
   }
 

@@ -49,9 +49,12 @@ export class Traffic {
     return [...this.#loads.flatMap((load) => load.results), ...(this.#sessions?.results ?? [])];
   }
 
-  /** Begins no more, waits for what is open. */
-  async stop(): Promise<LoadReport> {
+  /**
+   * Begins no more, waits for what is open.
+   * @param fromMs what ended earlier, by `performance.now`, is left out
+   */
+  async stop(fromMs = 0): Promise<LoadReport> {
     await Promise.all([...this.#loads.map((load) => load.stop()), this.#sessions?.stop()]);
-    return new LoadReport(this.results());
+    return new LoadReport(this.results().filter(({ endedMs }) => endedMs >= fromMs));
   }
 }

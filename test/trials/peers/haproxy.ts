@@ -1,15 +1,18 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { freePorts, portOpen } from "../../bench/children.js";
 import { writeConfiguration } from "../../bench/peers/peer.js";
+import { atExit } from "../../support/at-exit.js";
 import { until } from "../../support/promised.js";
 import {
   CADENCE,
   type Listed,
   type ProxyUnderTrial,
   RETRY_ON,
+  type ShareChange,
   type TrialPeer,
   type TrialSetting,
 } from "./proxy-under-trial.js";
@@ -40,7 +43,8 @@ class Haproxy implements ProxyUnderTrial {
   readonly #file: string;
   readonly #socket: string;
   readonly #stateFile: string;
-  readonly #killAtExit = () => this.#master?.kill("SIGTERM");
+  readonly #log = createSocket("udp4");
+  readonly #forgetExit = atExit(() => this.#master?.kill("SIGTERM"));
   #master: ChildProcess | undefined;
   #listed: readonly Listed[];
   #reloads = 0;
@@ -57,10 +61,10 @@ class Haproxy implements ProxyUnderTrial {
   }
 
   async begin(): Promise<void> {
+    await new Promise<void>((resolve) => this.#log.bind(0, "127.0.0.1", resolve));
     this.#write();
     const output = openSync(join(this.#setting.folder, "haproxy.log"), "a");
     this.#master = spawn("haproxy", ["-W", "-f", this.#file], { stdio: ["ignore", output, output] });
-    process.on("exit", this.#killAtExit);
     await portOpen(this.httpPort, this.#master);
   }
 
@@ -88,6 +92,17 @@ class Haproxy implements ProxyUnderTrial {
     const row = rows.find((each) => each[head.indexOf("svname")] === id) ?? [];
     const isUp = /^(UP|no check)/.test(row[head.indexOf("status")] ?? "");
     return isUp ? Number(row[head.indexOf("weight")]) : 0;
+  }
+
+  /** By what its log says of the server, which has microseconds. */
+  async watch(id: string): Promise<readonly ShareChange[]> {
+    const changes: ShareChange[] = [];
+    this.#log.on("message", (bytes) => {
+      const [, time = "", state] =
+        new RegExp(`^\\S*?(\\d{4}-\\S+) .*Server web/${id} is (UP|DOWN)`).exec(bytes.toString()) ?? [];
+      if (state !== undefined) changes.push({ atMs: epochMs(time), share: state === "UP" ? 1 : 0 });
+    });
+    return changes;
   }
 
   /** By the master process, which hands the listening sockets to the new worker. */
@@ -118,7 +133,8 @@ class Haproxy implements ProxyUnderTrial {
 
   async stop(): Promise<void> {
     const master = this.#master;
-    process.off("exit", this.#killAtExit);
+    this.#forgetExit();
+    this.#log.close();
     if (master === undefined || master.exitCode !== null) return;
     const ended = new Promise((resolve) => master.once("exit", resolve));
     // Ends its workers too, which a kill would leave behind.
@@ -137,6 +153,7 @@ class Haproxy implements ProxyUnderTrial {
       {
         SOCKET: this.#socket,
         STATE: this.#stateFile,
+        LOG_PORT: this.#log.address().port,
         SERVER_TIMEOUT: `${timeoutMs + this.#reloads++}ms`,
         CHECK_TIMEOUT: `${isWary ? CADENCE.checkTimeoutMs : 1_000}ms`,
         RETRY_ON: isWary ? RETRY_ON.join(" ") : "conn-failure empty-response",
@@ -168,6 +185,12 @@ class Haproxy implements ProxyUnderTrial {
       socket.on("close", () => resolve(text.trim()));
     });
   }
+}
+
+/** Of an ISO time, with its microseconds. */
+function epochMs(time: string): number {
+  const fraction = /\.\d+/.exec(time)?.[0] ?? "";
+  return Date.parse(time.replace(fraction, "")) + 1_000 * Number(fraction);
 }
 
 /** Checks of a server, for HTTP with what of its traffic counts as one. */

@@ -4,6 +4,9 @@ import {
   AdminClient,
   AdminState,
   type Backend,
+  type Event,
+  type Fact,
+  type WatchEventsResponse,
 } from "../../../src/admin/generated/pilotfish/admin/v1/admin.js";
 import { isConsulMissing, type RunningRegistry, startConsul } from "../../support/consul.js";
 import { until } from "../../support/promised.js";
@@ -15,11 +18,15 @@ import {
   type Listed,
   type ProxyUnderTrial,
   RETRY_ON,
+  type ShareChange,
   type TrialPeer,
   type TrialSetting,
 } from "./proxy-under-trial.js";
 
 const SOON_MS = 10_000;
+
+/** States of the four facts that speak for a backend. */
+const SPEAKS_FOR = new Set(["admitted", "up", "unchecked", "ready", "active"]);
 
 /** The same cadence as HAProxy's. */
 const WARY_RHYTHM = {
@@ -211,6 +218,36 @@ class Pilotfish implements ProxyUnderTrial {
   async share(id: string): Promise<number> {
     const [backend] = await this.#backends("web", id);
     return backend?.eligible === true ? (backend.weight?.inForce ?? 0) : 0;
+  }
+
+  /** By the events of WatchEvents, which have milliseconds. */
+  async watch(id: string): Promise<readonly ShareChange[]> {
+    const changes: ShareChange[] = [];
+    const against = new Set<Fact>();
+    let weight = 1;
+    const take = ({ kind, time }: Event): void => {
+      if (kind?.$case === "stateChanged") {
+        if (SPEAKS_FOR.has(kind.value.to)) against.delete(kind.value.fact);
+        else against.add(kind.value.fact);
+      } else if (kind?.$case === "weightChanged") {
+        weight = kind.value.to;
+      } else {
+        return;
+      }
+      const share = against.size === 0 ? weight : 0;
+      if (share === (changes.at(-1)?.share ?? 1)) return;
+      changes.push({ atMs: Number(time?.seconds ?? 0) * 1_000 + (time?.nanos ?? 0) / 1_000_000, share });
+    };
+    const events = this.#admin.watchEvents({ pool: "web", backend: id, fromSequence: undefined });
+    // It ends with the client, and says so by an error.
+    events.on("error", () => {});
+    await new Promise<void>((resolve) => {
+      events.on("data", ({ content }: WatchEventsResponse) => {
+        if (content?.$case === "event") take(content.value);
+        else if (content?.$case === "present" && content.value.complete) resolve();
+      });
+    });
+    return changes;
   }
 
   async reload(): Promise<void> {

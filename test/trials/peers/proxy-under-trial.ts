@@ -36,6 +36,13 @@ export const CADENCE = {
 /** What a request is tried again after, in words that both have; neither sends a POST twice. */
 export const RETRY_ON = ["conn-failure", "empty-response", "response-timeout", 500, 503] as const;
 
+/** From when on a backend took so much of its work, as `share` has it. */
+export interface ShareChange {
+  /** By the proxy's own word: milliseconds since the Unix epoch. */
+  readonly atMs: number;
+  readonly share: number;
+}
+
 /** A proxy that is watched while its backends, or it itself, are replaced. */
 export interface ProxyUnderTrial {
   readonly httpPort: number;
@@ -49,6 +56,8 @@ export interface ProxyUnderTrial {
   ready(id: string): Promise<void>;
   /** What a backend takes of the work it was meant for: 1 as listed, less when demoted, 0 when it takes none. */
   share(id: string): Promise<number>;
+  /** Notes the changes of a backend's share from now on; the list grows. */
+  watch(id: string): Promise<readonly ShareChange[]>;
   /** Reads its configuration again, which differs in a timeout each time. */
   reload(): Promise<void>;
   /** Puts a new process in its place. */
