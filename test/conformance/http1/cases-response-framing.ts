@@ -187,6 +187,14 @@ export const FRAMED_RESPONSES: readonly ResponseCase[] = [
     "a length and a coding in an interim answer",
     `HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n${CHUNKED}\r\n${ok("Content-Length: 0\r\n")}`,
   ),
+  invalid(
+    "RFC 9110 7.8",
+    "101 to a request whose body made its offer void",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    {
+      request: `${request("POST / HTTP/1.1", "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n")}x`,
+    },
+  ),
   invalid("RFC 9112 6.1", "identity", ok("Transfer-Encoding: identity\r\n", "hello")),
   invalid("RFC 9112 6.1", "identity and chunked", ok("Transfer-Encoding: identity, chunked\r\n", LAST)),
   invalid("RFC 9112 6.1", "chunked in quotes", ok('Transfer-Encoding: "chunked"\r\n', LAST)),

@@ -110,6 +110,14 @@ export const REFUSED_SMUGGLING: readonly RefusedCase[] = [
     400,
     `GET http://a.example\\.b.example/ HTTP/1.1\r\n${HOST}\r\n`,
   ),
+  ...["http:///x", "http://:80/", "http://a.example:8x/", "http://[::1/", "http://a]b/"].map((target) =>
+    refused(
+      "RFC 9112 3.2.2",
+      `the target ${target} that no Host speaks against`,
+      400,
+      `GET ${target} HTTP/1.0\r\n\r\n`,
+    ),
+  ),
   refused(
     "RFC 9112 2.2",
     "a bare LF behind an unknown version, in one piece or many",

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { Duplex } from "node:stream";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { turn } from "../../support/raw-client.js";
 import { type ObservedRequest, observeRequests } from "../../unit/proxy/http1/observe.js";
-import { BY_TIME, FUZZ_MS, mutated, REQUEST_TEXTS } from "./mutated.js";
+import { InjectedSocket } from "./injected-socket.js";
+import { byTime, FUZZ_MS, mutated, REQUEST_TEXTS } from "./mutated.js";
 
 /** What Node's server made of a client's bytes. */
 interface NodeRequest {
@@ -14,20 +14,6 @@ interface NodeRequest {
   readonly fields: readonly string[];
   body: string;
   isWhole: boolean;
-}
-
-class InjectedSocket extends Duplex {
-  readonly remoteAddress = "127.0.0.1";
-
-  override _read(): void {}
-
-  override _write(_: unknown, __: unknown, done: () => void): void {
-    done();
-  }
-
-  setTimeout(): this {
-    return this;
-  }
 }
 
 /** Methods llhttp has a list of; ours is what RFC 9110 section 9.1 says, any token. */
@@ -123,7 +109,7 @@ describe("beside Node's own parser", () => {
         fc.asyncProperty(mutated(REQUEST_TEXTS), async (text) => {
           await compare(text);
         }),
-        BY_TIME,
+        byTime(),
       );
     },
     FUZZ_MS + 30_000,

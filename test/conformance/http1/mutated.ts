@@ -106,10 +106,22 @@ export const cuts: fc.Arbitrary<readonly number[]> = fc.array(
 
 /** How long each search runs: a few seconds, or as long as `PILOTFISH_FUZZ_SECONDS` says. */
 export const FUZZ_MS = Number(process.env.PILOTFISH_FUZZ_SECONDS ?? 3) * 1_000;
+const SEED = process.env.PILOTFISH_FUZZ_SEED;
+const isLong = process.env.PILOTFISH_FUZZ_SECONDS !== undefined;
 
-/** A search that ends by time alone, and prints its seed when it finds something. */
-export const BY_TIME = {
-  numRuns: 1_000_000_000,
-  interruptAfterTimeLimit: FUZZ_MS,
-  markInterruptAsFailure: false,
-} as const;
+/**
+ * A search that ends by time alone. What it finds it makes as small as it can, and prints it with its seed, which
+ * `PILOTFISH_FUZZ_SEED` takes; a long one (`npm run fuzz`) says at its end how much it tried.
+ */
+export function byTime<T>(): fc.Parameters<T> {
+  return {
+    numRuns: 1_000_000_000,
+    interruptAfterTimeLimit: FUZZ_MS,
+    markInterruptAsFailure: false,
+    ...(SEED === undefined ? {} : { seed: Number(SEED) }),
+    reporter: (details) => {
+      if (details.failed) throw new Error(fc.defaultReportMessage(details), { cause: details.errorInstance });
+      if (isLong) console.log(`${details.numRuns} texts tried, seed ${details.seed}`);
+    },
+  };
+}

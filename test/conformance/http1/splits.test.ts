@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { observeRequests, observeResponse } from "../../unit/proxy/http1/observe.js";
-import { BY_TIME, cut, cuts, FUZZ_MS, mutated, REQUEST_TEXTS, RESPONSE_TEXTS } from "./mutated.js";
+import { byTime, cut, cuts, FUZZ_MS, mutated, REQUEST_TEXTS, RESPONSE_TEXTS } from "./mutated.js";
 
 const REQUESTS = ["GET", "HEAD"].map((method) => `${method} / HTTP/1.1\r\nHost: a.example\r\n\r\n`);
 
@@ -28,7 +28,7 @@ describe("bytes mean the same however they are cut", () => {
         fc.property(mutated(REQUEST_TEXTS), cuts, (text, at) => {
           expect(observeRequests(cut(text, at))).toEqual(observeRequests([text]));
         }),
-        BY_TIME,
+        byTime(),
       );
     },
     FUZZ_MS + 30_000,
@@ -41,7 +41,7 @@ describe("bytes mean the same however they are cut", () => {
         fc.property(mutated(RESPONSE_TEXTS), cuts, fc.constantFrom(...REQUESTS), (text, at, request) => {
           expect(observeResponse(cut(text, at), request)).toEqual(observeResponse([text], request));
         }),
-        BY_TIME,
+        byTime(),
       );
     },
     FUZZ_MS + 30_000,
