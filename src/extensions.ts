@@ -70,9 +70,9 @@ const SOURCES: Makers<DiscoveryConfig, "type", [ConsulConfig, SourceDeps], Sourc
 
 const PROBES: Makers<HealthCheckConfig, "type", [Clock], Probe> = {
   tcp: (_config, clock) => new TcpProbe(clock),
-  tls: (config, clock) => new TlsProbe(new ProbeTls(config.tls), clock),
-  http: (config, clock) => new HttpProbe(config, clock, config.tls && new ProbeTls(config.tls)),
-  grpc: (config, clock) => new GrpcProbe(config, clock, config.tls && new ProbeTls(config.tls)),
+  tls: (config, clock) => new TlsProbe(new ProbeTls(config.tls, clock), clock),
+  http: (config, clock) => new HttpProbe(config, clock, config.tls && new ProbeTls(config.tls, clock)),
+  grpc: (config, clock) => new GrpcProbe(config, clock, config.tls && new ProbeTls(config.tls, clock)),
 };
 
 /** What listeners are made with, besides their own configuration. */

@@ -80,6 +80,7 @@ function compileTarget(check: {
 function compileTls(tls: {
   readonly serverName?: string | undefined;
   readonly verify: boolean;
+  readonly ca?: string | undefined;
 }): CheckTlsConfig {
-  return { serverName: tls.serverName, verify: tls.verify };
+  return { serverName: tls.serverName, verify: tls.verify, caFile: tls.ca };
 }

@@ -65,8 +65,9 @@ export interface ObserveConfig {
 export interface CheckTlsConfig {
   /** Undefined: the backend's address. */
   readonly serverName: string | undefined;
-  /** Against the authorities the runtime knows (`NODE_EXTRA_CA_CERTS` adds some). */
   readonly verify: boolean;
+  /** Authorities to verify against, PEM; undefined: those the runtime knows (`NODE_EXTRA_CA_CERTS` adds some). */
+  readonly caFile: string | undefined;
 }
 
 /** Passes when a connection is accepted. */

@@ -5,6 +5,7 @@ import { crossCheck } from "./cross-checks.js";
 import { applyDefaults } from "./defaults.js";
 import { ConfigDocument } from "./document.js";
 import type { Environment } from "./environment.js";
+import { findFileFaults } from "./file-faults.js";
 import { findingsOf } from "./issues.js";
 import type { Config } from "./model.js";
 import { isMap, type Path, valueAt } from "./path.js";
@@ -34,7 +35,7 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Reads and checks a configuration file. A file that cannot be read is a problem like any other; nothing is thrown. */
+/** Reads and checks a configuration file, and the files it names. A file that cannot be read is a problem like any other; nothing is thrown. */
 export async function loadConfig(path: string, options: LoadOptions): Promise<LoadResult> {
   let text: string;
   try {
@@ -43,7 +44,11 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
     const problem = { file: path, line: undefined, column: undefined, path: "", excerpt: undefined };
     return { ok: false, problems: [{ ...problem, message: describeReadError(error) }] };
   }
-  return parseConfig(text, { file: path, ...options });
+  const result = parseConfig(text, { file: path, ...options });
+  if (!result.ok) return result;
+  const report = new Report(path, new ConfigDocument(text));
+  for (const finding of await findFileFaults(result.config)) report.add(finding);
+  return report.isEmpty ? result : { ok: false, problems: report.list() };
 }
 
 /** Checks the text of a configuration. `file` is what problems call it. Nothing is thrown. */

@@ -4,6 +4,7 @@ import { parseStatusRanges } from "../status-ranges.js";
 import {
   choice,
   duration,
+  filePath,
   flag,
   integer,
   isAbove,
@@ -77,6 +78,13 @@ const rhythm = {
   ...target,
 };
 
+/** Who trusts anybody has no use for authorities: one of the two is a mistake. */
+const uselessCa = {
+  path: ["ca"],
+  error: "no ca where verify is off",
+  when: isAnyMap,
+};
+
 const tlsMap = strictMap({
   serverName: text(
     "Name of the server that is asked for and verified; the backend's address without it.",
@@ -84,14 +92,17 @@ const tlsMap = strictMap({
     /^[A-Za-z0-9._-]{1,253}$/,
   ).optional(),
   verify: flag("Whether the certificate is verified.").prefault(true),
-});
+  ca: filePath(
+    "Certificates of the authorities that are trusted in place of the runtime's, PEM; looked at again as it changes.",
+  ).optional(),
+}).refine(({ ca, verify }) => ca === undefined || verify !== false, uselessCa);
 
 const tls = z
   .union([
     scalar(
       "TLS with its defaults, or none.",
       (input) => {
-        if (isOn(input)) return accept({ verify: true, serverName: undefined });
+        if (isOn(input)) return accept({ verify: true, serverName: undefined, ca: undefined });
         return isOff(input) ? accept(undefined) : refuse("on, off or a map");
       },
       { enum: ["on", "off", true, false] },
@@ -99,7 +110,7 @@ const tls = z
     tlsMap,
   ])
   .prefault("off")
-  .describe("TLS towards the backend: on, off or { serverName, verify }.");
+  .describe("TLS towards the backend: on, off or { serverName, verify, ca }.");
 
 const http = {
   method: text("Method of the probe.", "a method in capitals, such as GET", /^[A-Z][A-Z-]{0,31}$/).prefault(
@@ -199,6 +210,7 @@ export const healthCheckSchema = z.union([
           type: z.literal("tls").describe("A handshake that is done is a pass."),
           serverName: tlsMap.shape.serverName,
           verify: tlsMap.shape.verify,
+          ca: tlsMap.shape.ca,
           ...rhythm,
         }),
         strictMap({
@@ -210,6 +222,7 @@ export const healthCheckSchema = z.union([
       { error: "off or a map with type" },
     )
     .refine(({ timeout, interval }) => !isAbove(timeout, interval), timeoutRule)
+    .refine((check) => check.type !== "tls" || check.ca === undefined || check.verify !== false, uselessCa)
     .transform(withTimeout),
 ]);
 

@@ -402,6 +402,8 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "healthCheck", "tls"], "maybe", "on, off or a map"],
   [[...P, "healthCheck", "tls", "verify"], "maybe", "true or false"],
   [[...P, "healthCheck", "tls", "serverName"], "a b", "a host name"],
+  [[...P, "healthCheck", "tls", "ca"], 5, "the path of a file"],
+  [[...P, "healthCheck", "tls"], { ca: "a.pem", verify: false }, "no ca where verify is off"],
   [[...P, "agentCheck"], "on", "expected off or a map"],
   [[...P, "agentCheck", "port"], 0, "from 1 to 65535"],
   [[...P, "agentCheck", "send"], "", "expected text"],
@@ -475,6 +477,7 @@ const OTHER_CHECKS = [
   ["grpc", "service", "a b", "expected a name"],
   ["tls", "serverName", "a b", "expected a host name"],
   ["tls", "verify", "maybe", "expected true or false"],
+  ["tls", "ca", 5, "expected the path of a file"],
   ["agent", "send", "", "expected text"],
 ] as const;
 

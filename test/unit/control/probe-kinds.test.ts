@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttp2Server, createSecureServer, type ServerHttp2Stream } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Probe, ProbeResult } from "../../../src/control/probe.js";
 import { ProbeTls } from "../../../src/control/probe-tls.js";
@@ -20,8 +21,12 @@ const pair = {
   key: readFileSync(new URL("key.pem", folder)),
   cert: readFileSync(new URL("cert.pem", folder)),
 };
-const TRUSTING = new ProbeTls({ serverName: undefined, verify: false });
-const STRICT = new ProbeTls({ serverName: "web.local", verify: true });
+const AUTHORITY = fileURLToPath(new URL("cert.pem", folder));
+const TRUSTING = new ProbeTls({ serverName: undefined, verify: false, caFile: undefined }, systemClock);
+const STRICT = new ProbeTls({ serverName: "localhost", verify: true, caFile: undefined }, systemClock);
+/** The authority that signed the backends' certificate, and the name that it bears, or another one. */
+const KNOWING = new ProbeTls({ serverName: "localhost", verify: true, caFile: AUTHORITY }, systemClock);
+const MISNAMING = new ProbeTls({ serverName: "web.local", verify: true, caFile: AUTHORITY }, systemClock);
 
 const servers: Server[] = [];
 const sockets = new Set<Socket>();
@@ -110,8 +115,9 @@ describe("a grpc probe", () => {
   it("goes over TLS, and verifies unless that is switched off", async () => {
     const port = await listen(createSecureServer(pair).on("stream", health(serving(1))));
     const ask = (tls: ProbeTls) => run(new GrpcProbe({ service: "" }, systemClock, tls), port);
-    expect(await ask(TRUSTING)).toMatchObject({ passed: true });
-    expect(await ask(STRICT)).toMatchObject({ passed: false, code: "L6RSP" });
+    for (const tls of [TRUSTING, KNOWING]) expect(await ask(tls)).toMatchObject({ passed: true });
+    for (const tls of [STRICT, MISNAMING])
+      expect(await ask(tls)).toMatchObject({ passed: false, code: "L6RSP" });
   });
 
   it("fails without a connection and without an answer", async () => {
@@ -124,14 +130,11 @@ describe("a grpc probe", () => {
 describe("a tls probe", () => {
   it("passes with the handshake, verified unless that is switched off", async () => {
     const port = await listen(createSecureServer(pair));
-    expect(await run(new TlsProbe(TRUSTING, systemClock), port)).toMatchObject({
-      passed: true,
-      code: "L6OK",
-    });
-    expect(await run(new TlsProbe(STRICT, systemClock), port)).toMatchObject({
-      passed: false,
-      code: "L6RSP",
-    });
+    const ask = (tls: ProbeTls) => run(new TlsProbe(tls, systemClock), port);
+    for (const tls of [TRUSTING, KNOWING])
+      expect(await ask(tls)).toMatchObject({ passed: true, code: "L6OK" });
+    for (const tls of [STRICT, MISNAMING])
+      expect(await ask(tls)).toMatchObject({ passed: false, code: "L6RSP" });
   });
 
   it("fails where nobody speaks TLS, listens, or answers", async () => {
@@ -169,8 +172,10 @@ describe("an http probe", () => {
     const port = await listen(server);
     const ask = (tls: ProbeTls) =>
       run(new HttpProbe({ ...asking, expectBody: "^all is well$" }, systemClock, tls), port);
-    expect(await ask(TRUSTING)).toMatchObject({ passed: true, code: "L7OK", status: 200 });
-    expect(await ask(STRICT)).toMatchObject({ passed: false, code: "L6RSP" });
+    for (const tls of [TRUSTING, KNOWING])
+      expect(await ask(tls)).toMatchObject({ passed: true, code: "L7OK", status: 200 });
+    for (const tls of [STRICT, MISNAMING])
+      expect(await ask(tls)).toMatchObject({ passed: false, code: "L6RSP" });
   });
 
   it("tells a handshake that failed from an answer that did", async () => {
