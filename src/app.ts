@@ -1,17 +1,16 @@
-import { join } from "node:path";
 import { EventJournal } from "./admin/event-journal.js";
 import type { AdminPorts, ProxyInfo, ProxyState } from "./admin/ports.js";
 import { AdminServers } from "./admin/servers.js";
 import { touches } from "./config/difference.js";
 import { type LoadResult, parseConfig } from "./config/load.js";
 import type { Config } from "./config/model.js";
-import { OVERRIDES_VERSION, OverrideStore } from "./control/override-store.js";
 import { InstanceKeeper } from "./control/registration/instance-keeper.js";
 import { createResolver } from "./control/resolver.js";
 import type { Inherited } from "./handover/inherited.js";
 import type { Predecessor } from "./handover/predecessor.js";
 import { type Restartable, Restarter } from "./handover/restarter.js";
 import { notifySystemd } from "./handover/systemd.js";
+import { KeptState } from "./kept-state.js";
 import { Listeners } from "./listeners.js";
 import { type Clock, systemClock } from "./platform/clock.js";
 import { firstOf } from "./platform/first-of.js";
@@ -20,7 +19,6 @@ import { LineSink } from "./platform/line-sink.js";
 import { openStream } from "./platform/line-target.js";
 import { createLog, type LogThreshold, logLinesTo, type RootLog } from "./platform/log.js";
 import { type Random, systemRandom } from "./platform/random.js";
-import { StateFile } from "./platform/state-file.js";
 import { AccessLog } from "./proxy/access-log.js";
 import { ConnectionBudget } from "./proxy/connection-limits.js";
 import { type Reloadable, Reloader } from "./reloader.js";
@@ -65,7 +63,7 @@ export class App {
   readonly #startedWallMs: number;
   readonly #journal = new EventJournal();
   readonly #upstreams: Upstreams;
-  readonly #overrides: OverrideStore;
+  readonly #kept: KeptState;
   readonly #reloader: Reloader;
   readonly #restarter: Restarter;
   readonly #budget: ConnectionBudget;
@@ -95,7 +93,12 @@ export class App {
     this.#startedWallMs = this.#clock.wallMs();
     this.#budget = new ConnectionBudget(config.maxConnections);
     this.#drainDeadlineMs = config.shutdown.deadlineMs;
-    this.#overrides = this.#openOverrides();
+    this.#kept = new KeptState({
+      stateDir: config.stateDir,
+      upstreams: () => this.#upstreams,
+      clock: this.#clock,
+      log: this.#log,
+    });
     this.#upstreams = new Upstreams({
       deps: {
         clock: this.#clock,
@@ -106,7 +109,7 @@ export class App {
       clock: this.#clock,
       log: this.#log,
       onInvariantBroken: (what) => this.#invariantBroken(what),
-      overrides: this.#overrides,
+      overrides: this.#kept.overrides,
       config,
       onPool: (pool) => this.#journal.follow(pool),
     });
@@ -149,10 +152,10 @@ export class App {
       onFailure: (error) => this.#log.error({ err: error }, "access log cannot be written"),
     });
     const { predecessor, inherited } = this.#options;
-    await this.#overrides.load();
+    await this.#kept.load();
     const learnt = await predecessor?.hello();
-    if (learnt !== undefined) this.#overrides.adopt(learnt.overrides);
     for (const pool of config.pools) this.#upstreams.add(pool, config.consul);
+    await this.#kept.recall(learnt);
     if (predecessor === undefined) await this.#admin.open();
     const firstLists = [...this.#upstreams.values()].map(({ keeper }) => keeper.start());
     await firstOf(Promise.all(firstLists), config.startDeadlineMs, this.#clock);
@@ -174,7 +177,7 @@ export class App {
 
   /** The listeners accept beside those of the process before; the admin addresses come once it has freed them. */
   async #takeOver(predecessor: Predecessor): Promise<void> {
-    this.#overrides.adopt((await predecessor.serving()).overrides);
+    this.#kept.adopt(await predecessor.serving());
     // The listeners accept already: whoever asks first shall hear so.
     this.#state = "ready";
     this.#reason = "";
@@ -192,15 +195,6 @@ export class App {
       log: this.#log.child("listener"),
       inherited: this.#options.inherited,
     });
-  }
-
-  #openOverrides(): OverrideStore {
-    const { stateDir } = this.#config;
-    const log = this.#log.child("overrides");
-    const clock = this.#clock;
-    const shared = { kind: "overrides", version: OVERRIDES_VERSION, clock, log };
-    const file = stateDir === undefined ? undefined : { path: join(stateDir, "overrides.json"), ...shared };
-    return new OverrideStore(file && new StateFile(file), clock, log);
   }
 
   #warnOfMissingLists(): void {
@@ -241,7 +235,7 @@ export class App {
     this.#listeners?.destroyAll();
     this.#upstreams.stop();
     await this.#admin.close();
-    const kept = Promise.all([this.#overrides.flush(), this.#upstreams.flush()]);
+    const kept = Promise.all([this.#kept.flush(this.#isSucceeded), this.#upstreams.flush()]);
     await firstOf(kept, LAST_WORDS_MS, this.#clock);
     this.#log.info({}, "stopped");
     await this.#accessLog?.close(LAST_WORDS_MS);
@@ -294,7 +288,7 @@ export class App {
     return {
       obstacle: () => (this.#state === "ready" ? undefined : `the proxy is ${this.#state}`),
       sockets: () => [...(this.#listeners?.descriptors() ?? []), ...this.#admin.descriptors()],
-      learnt: () => ({ overrides: this.#overrides.entries(), health: this.#upstreams.learnt() }),
+      learnt: (toldMs) => this.#kept.learnt(toldMs),
       deadlineMs: () => this.#config.startDeadlineMs + TAKE_OVER_MS,
       release: () => this.#admin.release(),
       resume: async () => {

@@ -5,6 +5,7 @@ import { ListStore } from "./control/list-store.js";
 import type { OverrideStore } from "./control/override-store.js";
 import { ProbeSlots } from "./control/probe-slots.js";
 import type { SourceDeps } from "./control/source.js";
+import type { KeptTable } from "./control/table-store.js";
 import type { Backend } from "./core/backend.js";
 import type { Pool } from "./core/pool.js";
 import type { Clock } from "./platform/clock.js";
@@ -115,6 +116,14 @@ export class Upstreams {
     const nowMs = this.#options.clock.nowMs();
     for (const { service, config } of this.#byName.values())
       recall(service.pool, learnt, config.healthCheck !== undefined, nowMs);
+  }
+
+  /** The stick tables of all pools that have one. */
+  tables(): readonly KeptTable[] {
+    return [...this.#byName.values()].flatMap(({ service: { pool, affinity } }) => {
+      const { table, tableKey } = affinity ?? {};
+      return table === undefined || tableKey === undefined ? [] : [{ pool: pool.name, table, key: tableKey }];
+    });
   }
 
   /** What the data plane has open towards a backend of any pool. */

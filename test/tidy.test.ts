@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<
   upstreams: { values: ["core", "platform", "control", "proxy", "upstream"], types: ["config"] },
   listeners: { values: ["platform", "proxy", "extensions"], types: ["config", "admin", "handover"] },
   handover: { values: ["platform", "proxy"], types: ["config"] },
+  "kept-state": { values: ["core", "platform", "control"], types: ["handover", "upstreams"] },
   reloader: {
     values: ["config", "platform"],
     types: ["admin", "listeners", "proxy", "upstream", "upstreams"],
@@ -37,6 +38,7 @@ const MAY_IMPORT: Readonly<
       "upstreams",
       "listeners",
       "handover",
+      "kept-state",
       "reloader",
     ],
     types: [],

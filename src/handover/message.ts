@@ -24,6 +24,8 @@ export interface Learnt {
   readonly overrides?: unknown;
   /** Which backends are not well. */
   readonly health?: unknown;
+  /** Who is bound to which backend by a table: everything first, then what was used since. */
+  readonly tables?: unknown;
 }
 
 /** Environment variable that names the handed-over sockets: JSON, a list of `HandedSocket`. */

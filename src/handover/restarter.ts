@@ -9,8 +9,8 @@ export interface Restartable {
   /** In words why it cannot be replaced now; undefined where it can. */
   readonly obstacle: () => string | undefined;
   readonly sockets: () => readonly HandedSocket[];
-  /** What the other process is told of what this one learnt. */
-  readonly learnt: () => Learnt;
+  /** What the other process is told of what this one learnt; of large things only what changed since it was told before. */
+  readonly learnt: (toldMs?: number) => Learnt;
   /** Longest wait for the other process. */
   readonly deadlineMs: () => number;
   /** Takes calls on the admin addresses no more. */

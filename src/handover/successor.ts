@@ -14,8 +14,8 @@ export interface SuccessorOptions {
   readonly clock: Clock;
   /** Longest wait until it has taken over. */
   readonly deadlineMs: number;
-  /** What this process learnt; asked for twice. */
-  readonly learnt: () => Learnt;
+  /** What this process learnt; asked for twice, the second time with the time of the first. */
+  readonly learnt: (toldMs?: number) => Learnt;
   /** Frees the addresses that two processes cannot share. */
   readonly release: () => Promise<void>;
 }
@@ -32,6 +32,7 @@ export class Successor {
   readonly #options: SuccessorOptions;
   readonly #timer: Timer;
   readonly #over: Promise<void>;
+  #toldMs: number | undefined;
   #resolve: () => void = () => {};
   #reject: (error: Error) => void = () => {};
 
@@ -73,11 +74,12 @@ export class Successor {
   async #take({ say }: SuccessorMessage): Promise<void> {
     switch (say) {
       case "hello":
+        this.#toldMs = this.#options.clock.nowMs();
         this.#say({ say: "begin", learnt: this.#options.learnt() });
         return;
       case "serving":
         await this.#options.release();
-        this.#say({ say: "released", learnt: this.#options.learnt() });
+        this.#say({ say: "released", learnt: this.#options.learnt(this.#toldMs) });
         return;
       case "settled":
         this.#timer.cancel();

@@ -66,8 +66,8 @@ export class Affinity {
 
   /** Its table, if that goes by this key. */
   tableFor({ on, name }: KeyConfig): StickTable | undefined {
-    const own = this.#config;
-    return own?.type === "table" && own.on === on && own.name === name ? this.#table : undefined;
+    const own = this.tableKey;
+    return own?.on === on && own.name === name ? this.#table : undefined;
   }
 
   /** Membership or descriptions of backends changed. */
@@ -87,6 +87,11 @@ export class Affinity {
   /** Undefined where it keeps none. */
   get table(): StickTable | undefined {
     return this.#table;
+  }
+
+  /** What its table goes by; undefined where it keeps none. */
+  get tableKey(): KeyConfig | undefined {
+    return this.#config?.type === "table" ? this.#config : undefined;
   }
 
   /** What a request would say of its backend. Nothing is counted, and no entry is used. */
