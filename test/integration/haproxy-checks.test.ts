@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,49 +13,93 @@ import { Prober } from "../../src/control/prober.js";
 import { HttpProbe } from "../../src/control/probes/http.js";
 import { systemClock } from "../../src/platform/clock.js";
 import { endpoint, newPool } from "../support/pool-fixture.js";
+import { promised } from "../support/promised.js";
 import { only, RHYTHM, TARGET } from "../unit/control/check-scene.js";
 
-/** What the backend answers, check by check: passes, fails, or passes late. */
-const SCRIPT = "++---+-++s+-++---++";
+/** What the backend answers, check by check: passes, fails, asks for bound work alone, or passes late. */
+const SCRIPT = "++---+-++s+-++4+44-4--4-+---++";
+const STATUS: Readonly<Record<string, number>> = { "+": 200, s: 200, "-": 500, "4": 404 };
 const LATE_MS = 150;
 const INTER_MS = 300;
 const FAST_MS = 100;
 const DOWN_MS = 500;
-/** What a pause may be off on a busy machine: less than what tells the three intervals apart. */
-const SLACK_MS = 90;
+/** Longer than any reading of a state takes, so that no check fails but by the script. */
+const TIMEOUT_MS = 10_000;
+/** A timer may be so much early by its rounding. */
+const EARLY_MS = 3;
+/** What a pause may be off: less than half of what tells the three intervals apart. */
+const SLACK_MS = 60;
+/** A busy machine lengthens pauses, but hardly the same one in each of so many rounds. */
+const ROUNDS_MAX = 5;
 const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
 
-/** A backend that answers checks by the script and remembers when they came. */
-async function scriptedBackend(): Promise<{ server: Server; port: number; atMs: number[] }> {
-  const atMs: number[] = [];
-  const server = createServer((socket) => {
-    socket.on("error", () => {});
-    socket.once("data", () => {
-      const step = SCRIPT[atMs.length] ?? "+";
-      atMs.push(performance.now());
-      const status = step === "-" ? 500 : 200;
-      const answer = `HTTP/1.1 ${status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`;
-      setTimeout(() => socket.end(answer), step === "s" ? LATE_MS : 0);
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return { server, port: (server.address() as AddressInfo).port, atMs };
+/** What follows a check: the state that the checker is in, and how long it waits before the next one. */
+interface Step {
+  readonly state: string;
+  readonly pauseMs: number;
 }
 
-/** Reads a state after each check until the script is played; answers the states and the pauses between checks. */
-async function watch(atMs: readonly number[], read: () => Promise<string>): Promise<[string, number][]> {
-  const states: string[] = [];
-  while (atMs.length <= SCRIPT.length) {
-    const seen = atMs.length;
-    const state = await read();
-    if (seen > 0 && seen === atMs.length) states[seen - 1] = state;
-    await sleep(5);
+/**
+ * A backend that answers by the script. What followed a check is read while the next one waits for its answer: by then
+ * the state is settled, however slow the machine is. A pause counts from the answer on.
+ */
+class ScriptedBackend {
+  readonly steps: Step[] = [];
+  readonly done: Promise<void>;
+  #finish: () => void = () => {};
+  #answeredMs = 0;
+  #checks = 0;
+  readonly #read: () => Promise<string>;
+  readonly #server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", async () => {
+      const answer = await this.#take(performance.now());
+      this.#answeredMs = performance.now();
+      socket.end(answer);
+    });
+  });
+
+  constructor(read: () => Promise<string>) {
+    this.#read = read;
+    this.done = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
   }
-  return [...SCRIPT].map((_, step) => [
-    states[step] ?? "",
-    Math.round((atMs[step + 1] ?? 0) - (atMs[step] ?? 0)),
-  ]);
+
+  async start(): Promise<number> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  stop(): void {
+    this.#server.close();
+  }
+
+  async #take(nowMs: number): Promise<string> {
+    const number = this.#checks++;
+    if (number > 0) this.steps.push({ state: await this.#read(), pauseMs: nowMs - this.#answeredMs });
+    if (number === SCRIPT.length) this.#finish();
+    const letter = SCRIPT[number] ?? "+";
+    if (letter === "s") await sleep(LATE_MS);
+    return `HTTP/1.1 ${STATUS[letter]} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`;
+  }
+}
+
+/** Plays the script to the end. */
+async function play(
+  read: () => Promise<string>,
+  begin: (port: number) => Promise<() => unknown>,
+): Promise<readonly Step[]> {
+  const backend = new ScriptedBackend(read);
+  const end = await begin(await backend.start());
+  try {
+    await promised(backend.done, 60_000, "the end of the script");
+    return backend.steps.slice(0, SCRIPT.length);
+  } finally {
+    await end();
+    backend.stop();
+  }
 }
 
 async function stateInHaproxy(path: string): Promise<string> {
@@ -64,82 +108,106 @@ async function stateInHaproxy(path: string): Promise<string> {
   socket.on("data", (text: string) => {
     csv += text;
   });
-  socket.on("error", () => {});
   socket.end("show stat web 4 -1\n");
-  // Not `once`: until HAProxy listens there are errors, each followed by its close.
-  await new Promise((resolve) => socket.on("close", resolve));
+  await once(socket, "close");
   return /^web,a,.*$/m.exec(csv)?.[0].split(",")[17] ?? "";
 }
 
-async function playHaproxy(): Promise<[string, number][]> {
-  const { server, port, atMs } = await scriptedBackend();
+async function playHaproxy(): Promise<readonly Step[]> {
   const folder = await mkdtemp(join(tmpdir(), "checks-"));
   const stats = join(folder, "stats");
-  const config = join(folder, "haproxy.cfg");
-  await writeFile(
-    config,
-    `global
+  const begin = async (port: number) => {
+    const config = join(folder, "haproxy.cfg");
+    await writeFile(
+      config,
+      `global
   stats socket ${stats} mode 600
 defaults
   mode http
-  timeout connect 1s
+  timeout connect 5s
   timeout client 5s
   timeout server 5s
+  timeout check ${TIMEOUT_MS}
 backend web
   option httpchk GET /status
+  http-check disable-on-404
   server a 127.0.0.1:${port} check inter ${INTER_MS} fastinter ${FAST_MS} downinter ${DOWN_MS} fall 3 rise 2
 listen front
   bind unix@${join(folder, "front")}
   use_backend web
 `,
-  );
-  const child: ChildProcess = spawn("haproxy", ["-db", "-f", config], { stdio: "ignore" });
-  try {
-    return await watch(atMs, () => stateInHaproxy(stats));
-  } finally {
-    child.kill();
-    server.close();
-    await rm(folder, { recursive: true });
-  }
+    );
+    const child = spawn("haproxy", ["-db", "-f", config], { stdio: "ignore" });
+    return async () => {
+      child.kill();
+      await once(child, "exit");
+      await rm(folder, { recursive: true });
+    };
+  };
+  return await play(() => stateInHaproxy(stats), begin);
 }
 
-async function playPilotfish(): Promise<[string, number][]> {
-  const { server, port, atMs } = await scriptedBackend();
+async function playPilotfish(): Promise<readonly Step[]> {
   const pool = newPool();
-  const probe = new HttpProbe({ method: "GET", path: "/status", host: undefined }, systemClock);
-  const options = {
-    ...RHYTHM,
-    intervalMs: INTER_MS,
-    fastIntervalMs: FAST_MS,
-    downIntervalMs: DOWN_MS,
-    target: { ...TARGET, timeoutMs: INTER_MS },
+  const begin = async (port: number) => {
+    const probe = new HttpProbe({ method: "GET", path: "/status", host: undefined }, systemClock);
+    const options = {
+      ...RHYTHM,
+      intervalMs: INTER_MS,
+      fastIntervalMs: FAST_MS,
+      downIntervalMs: DOWN_MS,
+      disableOn404: true,
+      target: { ...TARGET, timeoutMs: TIMEOUT_MS },
+    };
+    const parts = {
+      clock: systemClock,
+      random: () => 0,
+      slots: new ProbeSlots(1),
+      starts: new CheckStarts(systemClock),
+    };
+    const prober = new Prober(pool, [new HealthWatches(pool, probe, options, parts)]);
+    pool.apply({ endpoints: [endpoint("a", { host: "127.0.0.1", port })] }, systemClock.nowMs());
+    prober.start();
+    return () => prober.stop();
   };
-  const parts = {
-    clock: systemClock,
-    random: () => 0,
-    slots: new ProbeSlots(1),
-    starts: new CheckStarts(systemClock),
-  };
-  const prober = new Prober(pool, [new HealthWatches(pool, probe, options, parts)]);
-  const listed = { endpoints: [endpoint("a", { host: "127.0.0.1", port })] };
-  pool.apply(listed, systemClock.nowMs());
-  prober.start();
-  try {
-    return await watch(atMs, async () => only(pool).reports.health?.text ?? "");
-  } finally {
-    prober.stop();
-    server.close();
-  }
+  return await play(async () => {
+    const { facts, reports } = only(pool);
+    const text = reports.health?.text ?? "";
+    return facts.check.state === "nolb" ? text.replace("UP", "NOLB") : text;
+  }, begin);
+}
+
+/** The shortest pause of each step so far. */
+function shortest(known: readonly number[], steps: readonly Step[]): number[] {
+  return steps.map(({ pauseMs }, step) => Math.min(pauseMs, known[step] ?? Number.POSITIVE_INFINITY));
+}
+
+/** Steps of which one of the two took too long. */
+function unsettled(ours: readonly number[], theirs: readonly number[]): number[] {
+  return [...ours.keys()].filter((step) => Math.abs((ours[step] ?? 0) - (theirs[step] ?? 0)) > SLACK_MS);
 }
 
 it.skipIf(!hasHaproxy)(
-  "a scripted backend goes through the same states at the same times in HAProxy and here",
+  "a scripted backend goes through the same states at the same pauses in HAProxy and here",
   async () => {
-    const [theirs, ours] = await Promise.all([playHaproxy(), playPilotfish()]);
-    expect(ours.map(([state]) => state)).toEqual(theirs.map(([state]) => state));
-    for (const [step, [, pauseMs]] of ours.entries()) {
-      expect(Math.abs(pauseMs - (theirs[step]?.[1] ?? 0)), `after check ${step}`).toBeLessThan(SLACK_MS);
+    let ours: number[] = [];
+    let theirs: number[] = [];
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const [here, there] = await Promise.all([playPilotfish(), playHaproxy()]);
+      expect(here.map(({ state }) => state)).toEqual(there.map(({ state }) => state));
+      ours = shortest(ours, here);
+      theirs = shortest(theirs, there);
+      if (unsettled(ours, theirs).length === 0) break;
     }
+    expect(unsettled(ours, theirs), `${ours.map(Math.round)} here, ${theirs.map(Math.round)} there`).toEqual(
+      [],
+    );
+    // All three intervals were in play, and nothing came early.
+    for (const intervalMs of [INTER_MS, FAST_MS, DOWN_MS]) {
+      const isNear = (ms: number) => ms > intervalMs - EARLY_MS && ms < intervalMs + SLACK_MS;
+      expect(ours.some(isNear), `a pause of ${intervalMs} ms in ${ours.map(Math.round)}`).toBe(true);
+    }
+    expect(Math.min(...ours)).toBeGreaterThan(FAST_MS - EARLY_MS);
   },
-  30_000,
+  300_000,
 );
