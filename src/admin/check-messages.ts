@@ -9,7 +9,7 @@ import {
   type CheckReport,
 } from "./generated/pilotfish/admin/v1/admin.js";
 import type { Messages } from "./messages.js";
-import { type Timestamps, toDuration } from "./timestamps.js";
+import { type Timestamps, toFineDuration } from "./timestamps.js";
 
 /** What a backend's active checks say, as the API tells it. */
 export function checkFact(
@@ -34,7 +34,7 @@ export function checkFact(
 function reportMessage(report: CoreReport | undefined, time: Timestamps): CheckReport | undefined {
   if (report === undefined) return undefined;
   const { text, code, detail, durationMs, atMs } = report;
-  return { text, code, detail, duration: toDuration(durationMs), time: time.at(atMs) };
+  return { text, code, detail, duration: toFineDuration(durationMs), time: time.at(atMs) };
 }
 
 function agentOverrides(

@@ -371,6 +371,7 @@ const BACKEND_FAMILIES: readonly Family<Backend>[] = [
   ...countedFamilies<Backend>("pilotfish_backend", (backend, name) => backend.row.read(COUNTER[name])),
 ];
 
+/** To the whole microsecond: more digits are noise of the clock. */
 function seconds(ms: number | undefined): number | undefined {
-  return ms === undefined ? undefined : ms / 1000;
+  return ms === undefined ? undefined : Math.round(ms * 1000) / 1_000_000;
 }

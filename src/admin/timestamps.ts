@@ -59,6 +59,13 @@ export function toDuration(ms: number): Duration {
   return { seconds: BigInt(seconds), nanos: (whole - seconds * 1000) * 1_000_000 };
 }
 
+/** To the whole microsecond, for what takes less than a millisecond; never negative. */
+export function toFineDuration(ms: number): Duration {
+  const whole = Math.max(0, Math.round(ms * 1000));
+  const seconds = Math.floor(whole / 1_000_000);
+  return { seconds: BigInt(seconds), nanos: (whole - seconds * 1_000_000) * 1000 };
+}
+
 /** In milliseconds, with fractions. */
 export function fromDuration(duration: Duration): number {
   return Number(duration.seconds) * 1000 + duration.nanos / 1_000_000;

@@ -103,7 +103,7 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
     reasons.push(reason("discovery", text, discovery.sinceMs, undefined));
   }
   if (!backend.speaks("check")) {
-    const text = check.state === "nolb" ? "up, but for bound work only" : "the health check says down";
+    const text = check.state === "nolb" ? "up, but for bound work only" : "its checks say down";
     reasons.push(reason("check", says(text, check.why), check.sinceMs, undefined));
   }
   if (admin.state !== "ready") {

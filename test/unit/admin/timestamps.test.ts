@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { fromDuration, Timestamps, toDuration, wallTimestamp } from "../../../src/admin/timestamps.js";
+import {
+  fromDuration,
+  Timestamps,
+  toDuration,
+  toFineDuration,
+  wallTimestamp,
+} from "../../../src/admin/timestamps.js";
 import { ManualClock } from "./manual-clock.js";
 
 describe("Timestamps", () => {
@@ -45,6 +51,15 @@ describe("durations and timestamps", () => {
     [-5, 0n, 0],
   ])("writes %d ms", (ms, seconds, nanos) => {
     expect(toDuration(ms)).toEqual({ seconds, nanos });
+  });
+
+  it.each([
+    [0.236_074, 0n, 236_000],
+    [999.999_6, 1n, 0],
+    [1_500.25, 1n, 500_250_000],
+    [-0.5, 0n, 0],
+  ])("writes %d ms finely", (ms, seconds, nanos) => {
+    expect(toFineDuration(ms)).toEqual({ seconds, nanos });
   });
 
   it("reads what it writes", () => {

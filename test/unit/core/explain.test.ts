@@ -44,7 +44,7 @@ describe("reasonsAgainst", () => {
       },
       {
         layer: "check",
-        text: "the health check says down (connection refused)",
+        text: "its checks say down (connection refused)",
         sinceMs: 200,
         untilMs: undefined,
       },
