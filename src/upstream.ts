@@ -14,6 +14,7 @@ import type { SavedList } from "./control/saved-list.js";
 import type { PoolSource, SourceDeps } from "./control/source.js";
 import type { Balancer } from "./core/balancer.js";
 import { HedgeDelay } from "./core/hedge-delay.js";
+import { leastLimit } from "./core/limit.js";
 import { Pool } from "./core/pool.js";
 import type { PoolOptions } from "./core/pool-options.js";
 import { RetryBudget } from "./core/retry-budget.js";
@@ -146,6 +147,7 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
       limits.minConnectionsPerBackend === 0
         ? undefined
         : { least: limits.minConnectionsPerBackend, fullLoad: limits.fullConnections },
+    adaptiveLimit: limits.adaptive,
     maxQueue: limits.maxQueue,
     drainDeadlineMs: config.drainDeadlineMs,
     onInvariantBroken: parts.onInvariantBroken,
@@ -226,9 +228,4 @@ function openSavedList(config: PoolConfig, index: number, parts: UpstreamParts):
 /** Two parts of a configuration that say the same; configurations are plain data. */
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
-}
-
-/** The smaller of two limits of which 0 means none. */
-function leastLimit(a: number, b: number): number {
-  return a === 0 ? b : b === 0 ? a : Math.min(a, b);
 }

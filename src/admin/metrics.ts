@@ -368,6 +368,21 @@ const BACKEND_FAMILIES: readonly Family<Backend>[] = [
     "Most leases at once; 0 for no limit.",
     (backend) => backend.row.limit,
   ),
+  gauge(
+    "pilotfish_backend_adaptive_min_rtt_seconds",
+    "Latency at little load that the limit goes by; absent where it follows no latency.",
+    ({ adaptive }) => seconds(adaptive?.minRttMs),
+  ),
+  gauge(
+    "pilotfish_backend_adaptive_latency_seconds",
+    "Latency of late that the limit goes by; absent where it follows no latency.",
+    ({ adaptive }) => seconds(adaptive?.sampleMs),
+  ),
+  gauge(
+    "pilotfish_backend_adaptive_measuring",
+    "1 while the latency at little load is measured; absent where the limit follows no latency.",
+    ({ adaptive }) => adaptive && Number(adaptive.isMeasuring),
+  ),
   ...countedFamilies<Backend>("pilotfish_backend", (backend, name) => backend.row.read(COUNTER[name])),
 ];
 

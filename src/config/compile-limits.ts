@@ -7,7 +7,7 @@ export function compileLimits(
   { name, limits }: Pick<ParsedConfig["pools"][number], "limits"> & Pick<PoolConfig, "name">,
   listeners: readonly ListenerConfig[],
 ): PoolLimits {
-  const { maxRequestsPerBackend, fullConnections, retryAfter, ...rest } = limits;
+  const { maxRequestsPerBackend, fullConnections, retryAfter, adaptive, ...rest } = limits;
   const before = listeners.filter((listener) => poolsOf(listener).includes(name));
   const isTcpOnly = before.length > 0 && before.every(({ protocol }) => protocol === "tcp");
   const tenth = before.reduce((sum, listener) => sum + listener.limits.maxConnections, 0) / 10;
@@ -17,5 +17,15 @@ export function compileLimits(
     // HAProxy's default for `fullconn`.
     fullConnections: fullConnections ?? Math.max(1, Math.floor(tenth)),
     retryAfterMs: retryAfter,
+    // A tunnel is not answered, so its limit would have nothing to follow.
+    adaptive: isTcpOnly ? undefined : compileAdaptive(adaptive),
   };
+}
+
+function compileAdaptive(
+  adaptive: ParsedConfig["pools"][number]["limits"]["adaptive"],
+): PoolLimits["adaptive"] {
+  if (adaptive === undefined) return undefined;
+  const { interval, minDifference, minRttInterval, ...rest } = adaptive;
+  return { ...rest, intervalMs: interval, minDifferenceMs: minDifference, minRttIntervalMs: minRttInterval };
 }

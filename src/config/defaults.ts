@@ -15,6 +15,7 @@ const SWITCHES = [
   "flapDamping",
   "savedList",
   "latency",
+  "adaptive",
 ];
 
 /**

@@ -1,3 +1,4 @@
+import type { AdaptiveLimitOptions } from "../core/adaptive-limit.js";
 import type { HedgeAfter } from "../core/hedge-delay.js";
 import type { AffinityConfig } from "./affinity-model.js";
 import type { BalanceConfig } from "./balance-model.js";
@@ -379,6 +380,8 @@ export interface PoolLimits {
   readonly minConnectionsPerBackend: number;
   /** Open and waiting work at which the whole limit is granted (HAProxy's `fullconn`). */
   readonly fullConnections: number;
+  /** How the limit of each backend follows its latency; undefined when it does not, as by default. */
+  readonly adaptive: AdaptiveLimitOptions | undefined;
   /** Requests that wait for a slot; beyond it 503 at once. 0 means that none waits. */
   readonly maxQueue: number;
   /** What clients that are turned away are told to wait; 0 for nothing. */

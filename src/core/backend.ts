@@ -1,3 +1,4 @@
+import type { AdaptiveLimit } from "./adaptive-limit.js";
 import {
   type CheckReport,
   type CheckVerdict,
@@ -88,6 +89,8 @@ export class Backend {
   readonly monitor = new OutlierMonitor();
   readonly latency = new LatencyMonitor();
   readonly probation = new Probation();
+  /** The limit that follows its latency; undefined where none does. */
+  adaptive: AdaptiveLimit | undefined;
   /** Whoever judges its health by its traffic; undefined where nobody does. */
   observer: OutcomeObserver | undefined;
   /** What its checks found last; undefined before the first. */

@@ -128,7 +128,7 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
     reasons.push(reason("weight", text, override?.sinceMs, override?.expiresMs));
   }
   if (backend.row.isFull) {
-    const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight`;
+    const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight${adaptiveWords(backend)}`;
     const { owed, sinceMs, untilMs } = backend.probation;
     if (owed === 0) reasons.push(reason("limit", text, undefined, undefined));
     else reasons.push(reason("limit", `${text}, ${probationWords(backend)}`, sinceMs, untilMs));
@@ -230,6 +230,16 @@ function candidateText(
   return isAvoided ? `in, but to be avoided: ${numbers}` : `in: ${numbers}`;
 }
 
+/** How its limit follows its latency; empty where it does not. */
+function adaptiveWords({ adaptive }: Backend): string {
+  if (adaptive === undefined) return "";
+  const { minRttMs, sampleMs, isMeasuring } = adaptive;
+  if (minRttMs === undefined) return ", the least until its latency at little load is known";
+  const now = sampleMs === undefined ? "" : `, ${Math.round(sampleMs * 10) / 10} ms of late`;
+  const measuring = isMeasuring ? ", halved while that is measured anew" : "";
+  return `, which follows its latency: ${Math.round(minRttMs * 10) / 10} ms at little load${now}${measuring}`;
+}
+
 function probationWords({ probation: { cause, owed } }: Backend): string {
   return `on probation after ${cause}, ${owed} more ${owed === 1 ? "success" : "successes"} to go`;
 }
@@ -239,6 +249,7 @@ function reductionWords(backend: Backend): string {
   const words: string[] = [];
   if (backend.rampSinceMs !== undefined) words.push(`slow start grants ${percent(backend.ramp)}`);
   if (backend.probation.owed > 0) words.push(probationWords(backend));
+  if (backend.adaptive !== undefined) words.push(`limit ${backend.row.limit}${adaptiveWords(backend)}`);
   if (backend.demotion < 1) words.push(`demoted to ${percent(backend.demotion)}, ${backend.latency.why}`);
   return words.length === 0 ? "" : ` (${words.join("; ")})`;
 }

@@ -17,3 +17,8 @@ export function limitAt(most: number, growing: GrowingLimit | undefined, load: n
   if (growing === undefined || most === 0 || load >= growing.fullLoad) return most;
   return Math.min(most, Math.max(growing.least, Math.floor((load * most) / growing.fullLoad)));
 }
+
+/** The smaller of two limits, of which 0 means none. */
+export function leastLimit(a: number, b: number): number {
+  return a === 0 ? b : b === 0 ? a : Math.min(a, b);
+}

@@ -1,5 +1,8 @@
+import { AdaptiveLimit } from "./adaptive-limit.js";
 import type { Backend } from "./backend.js";
-import { limitAt } from "./limit.js";
+import type { Lease } from "./lease.js";
+import { leastLimit, limitAt } from "./limit.js";
+import type { Outcome } from "./outcome.js";
 import type { OverrideBook } from "./override.js";
 import type { PoolOptions } from "./pool-options.js";
 import { rampedLimit } from "./slow-start.js";
@@ -11,17 +14,21 @@ export interface LimitsHost {
   backends(): Iterable<Backend>;
   /** A backend became full, or has room again. */
   moved(backend: Backend): void;
+  /** Something may be due earlier than `nextDueMs` said. */
+  dueMoved(): void;
 }
 
 /**
- * Request path, where limits grow with the load. The limit in force of each backend: what was configured, unless it is
- * overridden, as far as load, slow start and probation grant it.
+ * Request path, where limits grow with the load or follow latency. The limit in force of each backend: what was
+ * configured, unless it is overridden, as far as load, latency, slow start and probation grant it.
  */
 export class Limits {
   readonly #host: LimitsHost;
   readonly #overrides: OverrideBook;
   /** The load that limits were last made for. */
   #load = 0;
+  /** Those whose latency at little load is being measured. */
+  readonly #measuring = new Set<Backend>();
 
   constructor(host: LimitsHost, overrides: OverrideBook) {
     this.#host = host;
@@ -32,7 +39,8 @@ export class Limits {
   put(backend: Backend): void {
     const { maxInFlightPerBackend, growingLimit } = this.#host.options();
     const most = this.#overrides.of(backend.endpoint.key).limit?.value ?? maxInFlightPerBackend;
-    const granted = rampedLimit(limitAt(most, growingLimit, this.#load), backend.ramp);
+    const loaded = limitAt(most, growingLimit, this.#load);
+    const granted = rampedLimit(leastLimit(loaded, this.#adaptiveOf(backend)), backend.ramp);
     const limit = backend.probation.limit(granted);
     const { row } = backend;
     if (row.limit === limit) return;
@@ -52,5 +60,60 @@ export class Limits {
     const isSame = limitAt(maxInFlightPerBackend, growingLimit, load) === before;
     if (isSame && this.#overrides.size === 0) return;
     for (const backend of this.#host.backends()) this.put(backend);
+  }
+
+  /** A lease of a backend whose limit follows its latency was given back. */
+  settled({ backend, latencyMs, takenMs }: Lease, outcome: Outcome, nowMs: number): void {
+    const { adaptive, row } = backend;
+    const { adaptiveLimit } = this.#host.options();
+    if (adaptive === undefined || adaptiveLimit === undefined) return;
+    const inFlight = row.inFlight + 1;
+    const before = adaptive.limit(adaptiveLimit);
+    // A failure comes fast or slow for reasons of its own.
+    if (outcome === "timeout") adaptive.answered(adaptiveLimit, nowMs - takenMs, takenMs, inFlight, nowMs);
+    else if (latencyMs >= 0 && (outcome === "success" || outcome === "ignored"))
+      adaptive.answered(adaptiveLimit, latencyMs, takenMs, inFlight, nowMs);
+    else if (outcome === "ignored")
+      adaptive.abandoned(adaptiveLimit, nowMs - takenMs, takenMs, inFlight, nowMs);
+    if (adaptive.isMeasuring !== this.#measuring.has(backend)) this.#watch(backend, adaptive);
+    if (adaptive.limit(adaptiveLimit) !== before) this.put(backend);
+  }
+
+  /** Ends measurements whose time is over. */
+  tick(nowMs: number): void {
+    const { adaptiveLimit } = this.#host.options();
+    for (const backend of this.#measuring) {
+      const { adaptive } = backend;
+      if (adaptiveLimit !== undefined) adaptive?.giveUp(adaptiveLimit, nowMs);
+      if (backend.isGone || adaptive?.isMeasuring !== true) this.#measuring.delete(backend);
+      this.put(backend);
+    }
+  }
+
+  /** When `tick` next has something to do; infinite when nothing is due. */
+  nextDueMs(): number {
+    let due = Number.POSITIVE_INFINITY;
+    const { adaptiveLimit } = this.#host.options();
+    if (adaptiveLimit === undefined) return due;
+    for (const { adaptive } of this.#measuring)
+      due = Math.min(due, adaptive?.givesUpMs(adaptiveLimit) ?? due);
+    return due;
+  }
+
+  #watch(backend: Backend, adaptive: AdaptiveLimit): void {
+    if (adaptive.isMeasuring) this.#measuring.add(backend);
+    else this.#measuring.delete(backend);
+    this.#host.dueMoved();
+  }
+
+  /** What latency grants; 0 for no limit. It is forgotten where it is switched off. */
+  #adaptiveOf(backend: Backend): number {
+    const { adaptiveLimit, random } = this.#host.options();
+    if (adaptiveLimit === undefined) {
+      backend.adaptive = undefined;
+      return 0;
+    }
+    backend.adaptive ??= new AdaptiveLimit(random);
+    return backend.adaptive.limit(adaptiveLimit);
   }
 }

@@ -1,3 +1,4 @@
+import type { AdaptiveLimitOptions } from "./adaptive-limit.js";
 import type { Balancer } from "./balancer.js";
 import type { VerdictRule } from "./check-verdict.js";
 import type { GrowingLimit } from "./limit.js";
@@ -22,6 +23,8 @@ export interface PoolOptions {
   readonly maxInFlightPerBackend: number;
   /** Undefined: the limit is the same at every load. */
   readonly growingLimit?: GrowingLimit | undefined;
+  /** Undefined: limits do not follow latency. */
+  readonly adaptiveLimit?: AdaptiveLimitOptions | undefined;
   /** Most waiters for a slot. */
   readonly maxQueue: number;
   /** How long a backend that left discovery may finish its open work. */

@@ -201,6 +201,7 @@ export class Pool implements LeaseOwner {
     tiers.observe(backend, lease.latencyMs, outcome, nowMs);
     tiers.released(backend);
     if (!backend.isGone) this.#judge(lease, outcome, status, nowMs);
+    if (backend.adaptive !== undefined) this.#standing.limits.settled(lease, outcome, nowMs);
     backend.observer?.settled(outcome, status, nowMs);
     if (backend.isGone) this.#members.emptied(backend, nowMs);
     this.#finish(nowMs);
@@ -344,6 +345,7 @@ export class Pool implements LeaseOwner {
   tick(nowMs: number): number {
     this.#detection.tick(nowMs);
     this.#standing.slowStart.tick(nowMs);
+    this.#standing.limits.tick(nowMs);
     this.#members.tick(nowMs);
     for (const key of this.overrides.expire(nowMs)) this.#layersChanged(key, "override expired", nowMs);
     this.#finish(nowMs);
@@ -390,6 +392,7 @@ export class Pool implements LeaseOwner {
       this.overrides.nextExpiryMs(),
       this.#detection.nextDueMs(),
       this.#standing.slowStart.nextDueMs(),
+      this.#standing.limits.nextDueMs(),
       this.#members.nextDueMs(),
     );
   }

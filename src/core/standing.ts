@@ -39,6 +39,7 @@ export class Standing {
         options: () => host.options(),
         backends: () => host.backends(),
         moved: (backend) => this.tiers.place(backend),
+        dueMoved: () => host.dueMoved(),
       },
       overrides.book,
     );

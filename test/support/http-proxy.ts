@@ -6,6 +6,7 @@ import type {
   ReuseConfig,
   RouteConfig,
 } from "../../src/config/model.js";
+import type { AdaptiveLimitOptions } from "../../src/core/adaptive-limit.js";
 import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
 import { HedgeDelay } from "../../src/core/hedge-delay.js";
@@ -44,6 +45,7 @@ export interface HttpProxyOptions {
   readonly pool?: string | undefined;
   readonly maxInFlightPerBackend?: number;
   readonly maxConnectionsPerBackend?: number;
+  readonly adaptiveLimit?: AdaptiveLimitOptions;
   readonly maxQueue?: number;
   readonly retryAfterMs?: number;
   readonly trusted?: readonly string[];
@@ -80,6 +82,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     tiers: { allBackups: false, panicThreshold: 0 },
     outlier: undefined,
     maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
+    adaptiveLimit: options.adaptiveLimit,
     maxQueue: options.maxQueue ?? 10,
     drainDeadlineMs: 30_000,
     random: () => 0,

@@ -1,3 +1,4 @@
+import { adaptiveLimitSchema } from "./adaptive-limit.js";
 import { affinitySchema } from "./affinity.js";
 import { balanceSchema } from "./balance.js";
 import { discoverySchema } from "./discovery.js";
@@ -90,6 +91,11 @@ const shared = {
       "Open and waiting requests of the pool at which its backends have their whole limit; a tenth of what the listeners before it take when left out.",
       { min: 1, max: 1_000_000 },
     ).optional(),
+    adaptive: adaptiveLimitSchema
+      .optional()
+      .describe(
+        "Lets the limit of each backend follow its latency, below the limits beside it. Off by default; tunnels of tcp listeners have no latency.",
+      ),
     retryAfter: duration(
       "How long clients that are turned away for want of room or of a backend are told to wait; 0 to say nothing.",
     ).prefault("1s"),

@@ -172,7 +172,12 @@ describe("a minimal file", () => {
           },
           limits: {
             ...{ maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
-            ...{ minConnectionsPerBackend: 0, fullConnections: 409, retryAfterMs: 1_000 },
+            ...{
+              minConnectionsPerBackend: 0,
+              fullConnections: 409,
+              retryAfterMs: 1_000,
+              adaptive: undefined,
+            },
           },
           allBackups: false,
           panicThreshold: 50,

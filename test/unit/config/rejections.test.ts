@@ -33,6 +33,7 @@ const BASE = {
       outlierDetection: { latency: {} },
       slowStart: { window: "30s" },
       zone: { own: "a" },
+      limits: { adaptive: {} },
     },
     {
       name: "fixed",
@@ -70,6 +71,7 @@ const DURATION = "a duration with its unit";
 const L = ["listeners", 0] as const;
 const R = [...L, "routes", 0] as const;
 const P = ["pools", 0] as const;
+const AL = [...P, "limits", "adaptive"] as const;
 const N = ["pools", 3, "discovery"] as const;
 const G = ["admin", "grpc"] as const;
 const H = ["pools", 5, "balance"] as const;
@@ -460,6 +462,18 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "limits", "fullConnections"], 0, "from 1 to 1000000"],
   [[...P, "limits", "retryAfter"], "x", DURATION],
   [[...P, "limits", "maxQueue"], -1, "from 0 to 1000000"],
+  [[...P, "limits", "adaptive"], "maybe", "expected on, off or a map"],
+  [[...AL, "minLimit"], 0, "from 1 to 1000000"],
+  [[...AL, "minLimit"], 1_001, "at most maxLimit"],
+  [[...AL, "maxLimit"], 0, "from 1 to 1000000"],
+  [[...AL, "interval"], "1ms", "expected at least 10ms"],
+  [[...AL, "minSamples"], 0, "from 1 to 100000"],
+  [[...AL, "percentile"], 100, "from 1 to 99"],
+  [[...AL, "bufferPercent"], -1, "from 0 to 1000"],
+  [[...AL, "minDifference"], "soon", DURATION],
+  [[...AL, "minRttInterval"], "10ms", "expected at least 1s"],
+  [[...AL, "minRttJitterPercent"], 101, "from 0 to 100"],
+  [[...AL, "minRttSamples"], 0, "from 1 to 100000"],
   [[...P, "allBackups"], "some", "true or false"],
   [[...P, "panicThreshold"], 101, "from 0 to 100"],
   [[...P, "zone"], "a", "a map"],
