@@ -47,9 +47,8 @@ function codingOf(fields: RawFields): BodyFraming | HeadFault {
   const only = values[0] as string;
   if (values.length === 1 && isWord(only, 0, only.length, "chunked")) return CHUNKED_BODY;
   const codings = values.flatMap(listElements);
-  const last = codings.at(-1);
   // `chunked,` is a list with an empty element, which not everybody reads alike.
   if (codings.length < 2) return FAULT.badCoding;
-  if (last !== "chunked" || codings.indexOf("chunked") !== codings.length - 1) return FAULT.badCoding;
+  if (codings.indexOf("chunked") !== codings.length - 1) return FAULT.badCoding;
   return FAULT.unknownCoding;
 }

@@ -110,6 +110,13 @@ export const FRAMED_RESPONSES: readonly ResponseCase[] = [
     ok("content-length: 0\r\n"),
   ),
   passed(
+    "RFC 9110 7.6.1",
+    "the length of an answer to HEAD stays though Connection names it",
+    ok("Content-Length: 5\r\nConnection: content-length\r\n"),
+    ok("Content-Length: 5\r\n"),
+    { request: HEAD },
+  ),
+  passed(
     "RFC 9110 9.3.2",
     "HEAD with chunks all the same",
     ok("Transfer-Encoding: chunked\r\n", LAST),

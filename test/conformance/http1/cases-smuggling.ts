@@ -159,6 +159,12 @@ export const REFUSED_SMUGGLING: readonly RefusedCase[] = [
     400,
     chunked("2;\xe9\r\nxx\r\n0\r\n\r\n"),
   ),
+  refusedBody(
+    EXTENSION,
+    "another extension right behind a quote",
+    400,
+    chunked('2;a="b"cd=e\r\nxx\r\n0\r\n\r\n'),
+  ),
   refusedBody(EXTENSION, "a quote inside a value", 400, chunked('2;a=b"c"\r\nxx\r\n0\r\n\r\n')),
   refusedBody(
     EXTENSION,
@@ -263,5 +269,29 @@ export const FORWARDED_SMUGGLING: readonly ForwardedCase[] = [
     "and in trailers",
     chunked("0\r\nX-Forwarded-User: root\r\nX_Forwarded_For: 1.2.3.4\r\nContent_Length: 5\r\nA: 1\r\n\r\n"),
     asChunks("POST", "0\r\nA: 1\r\n\r\n"),
+  ),
+  accepted(
+    "RFC 9110 6.5.1",
+    "trailers that steer, ask or prove something go",
+    chunked(
+      "0\r\nMax-Forwards: 1\r\nExpect: x\r\nIf-Match: x\r\nIf-None-Match: x\r\nIf-Range: x\r\nIf-Modified-Since: x\r\n" +
+        "If-Unmodified-Since: x\r\nRange: x\r\nPragma: x\r\nContent-Encoding: x\r\nContent-Range: x\r\nA: 1\r\n\r\n",
+    ),
+    asChunks("POST", "0\r\nA: 1\r\n\r\n"),
+  ),
+  accepted(
+    "RFC 9110 5.1",
+    "a name with another character for a hyphen is another name",
+    get("X.Forwarded-For: 1\r\nContent.Length: 5\r\nTransfer!Encoding: chunked\r\n"),
+    forwarded(
+      "GET / HTTP/1.1",
+      `${HOST}X.Forwarded-For: 1\r\nContent.Length: 5\r\nTransfer!Encoding: chunked\r\n`,
+    ),
+  ),
+  accepted(
+    "RFC 9110 7.6.1",
+    "Via stays though Connection names it",
+    get("Via: 1.0 other\r\nConnection: via\r\n"),
+    forwarded("GET / HTTP/1.1", `${HOST}Via: 1.0 other\r\n`),
   ),
 ];

@@ -54,6 +54,19 @@ describe("a connection", () => {
     expect(requests.map(({ isWhole }) => isWhole)).toEqual([true, true, true]);
     expect(hasEnded).toBe(false);
   });
+
+  it("counts the extensions and keeps the trailers of each body apart", () => {
+    const fields = "Transfer-Encoding: chunked\r\n";
+    const long = `${postHead(fields)}1;${"a".repeat(200)}\r\nx\r\n0\r\n\r\n`;
+    const { requests } = observeRequests([
+      long.repeat(100),
+      `${postHead(fields)}0\r\nA: 1\r\n`,
+      `B: 2\r\n\r\n${postHead(fields)}0\r\nC`,
+      `: 3\r\n\r\n${postHead(fields)}0\r\n\r\n`,
+    ]);
+    expect(requests.map(({ isWhole }) => isWhole)).toEqual(Array(103).fill(true));
+    expect(requests.slice(100).map(({ trailers }) => trailers)).toEqual(["A: 1\r\nB: 2\r\n", "C: 3\r\n", ""]);
+  });
 });
 
 const NO_MATCH = {

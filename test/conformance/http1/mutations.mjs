@@ -249,13 +249,15 @@ export const MUTATIONS = [
   ["syntax.ts", "for (let code = 0x80; code < 0x100; code++)", "for (let code = 0x7f; code < 0x100; code++)"],
   ["syntax.ts", 'mark(" \\t", BLANK);', 'mark(" \\t\\v", BLANK);'],
   ["syntax.ts", "if (end - start !== word.length) return false;", ""],
-  ["connection-options.ts", "!OPTION_WORDS.has(option) && ", ""],
   ["connection-options.ts", "if (values.length === 1) {", "{"],
   ["connection-options.ts", "  KIND.via,\n", ""],
   ["connection-options.ts", "  KIND.contentLength,\n", ""],
-  ["connection-options.ts", "  KIND.transferEncoding,\n", ""],
   ["connection-options.ts", "  KIND.host,\n", ""],
-  ["connection-options.ts", "  KIND.xForwardedFor,\n", ""],
+  ...["xForwardedProto", "xForwardedHost", "xForwardedPort", "xRealIp"].map((kind) => [
+    "connection-options.ts",
+    `  KIND.${kind},\n`,
+    "",
+  ]),
   ["../field-kind.ts", "if (likeness === SIMILAR && hasKind(IMITATED, kind)) return KIND.lookAlike;", ""],
   ["../field-kind.ts", "code >= 0x41 && code <= 0x5a ? code | 0x20 : code", "code"],
   ["../field-kind.ts", "code !== UNDERSCORE || expected !== HYPHEN", "expected !== HYPHEN"],
@@ -298,7 +300,6 @@ export const MUTATIONS = [
   ["../headers.ts", "if (this.#isEmpty) return false;", "if (this.#isEmpty) return true;"],
   // Framing, further
   ["framing.ts", "while (start < value.length - 1 && value.charCodeAt(start) === ZERO) start++;", ""],
-  ["framing.ts", 'last !== "chunked" || ', ""],
   ["framing.ts", 'codings.indexOf("chunked") !== codings.length - 1', "false"],
   ["framing.ts", "const LENGTH_DIGITS_MAX = 15;", "const LENGTH_DIGITS_MAX = 16;"],
   // Chunks, further

@@ -78,6 +78,14 @@ describe("a trusted client", () => {
     expect(text).toContain("x-forwarded-for: 1.1.1.1, 192.0.2.7\r\n");
   });
 
+  it.each(["X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP"])(
+    "cannot have its %s taken out by naming it in Connection",
+    (name) => {
+      const text = lines(`${HOST}${name}: x\r\nConnection: ${name}\r\n`, TRUSTED);
+      expect(text).toContain(`${name}: x\r\n`);
+    },
+  );
+
   it("is rid of the fields of its connection all the same", () => {
     const text = lines(
       `${HOST}X-Forwarded-For: 1.1.1.1\r\nConnection: x\r\nX: 1\r\nKeep-Alive: 1\r\n`,
