@@ -30,6 +30,7 @@ import type { AccessSink } from "./proxy/access-record.js";
 import type { TrustedNetworks } from "./proxy/headers.js";
 import { Http1Protocol } from "./proxy/http1/http1-protocol.js";
 import type { Protocol } from "./proxy/listener.js";
+import { priorityRuleOf } from "./proxy/priority.js";
 import { Router } from "./proxy/router.js";
 import { tcpProtocol } from "./proxy/tcp/tcp-session.js";
 import type { UpstreamService } from "./proxy/upstream-service.js";
@@ -112,13 +113,15 @@ const PROTOCOLS: Readonly<
 };
 
 function httpOptions(config: ListenerConfig, parts: ProtocolParts) {
-  const router = new Router(config.routes, config.pool, parts.service, parts.random);
+  const { routes, pool, priority } = config;
+  const router = new Router(routes, pool, parts.service, parts.random, priority);
   return { ...parts, config, router };
 }
 
 function tcpOptions(config: ListenerConfig, parts: ProtocolParts) {
   const router = new Router([], config.pool, parts.service, parts.random);
-  return { ...parts, listener: config.name, upstream: () => router.unrouted };
+  const priority = priorityRuleOf(config.priority)?.fixed;
+  return { ...parts, listener: config.name, priority, upstream: () => router.unrouted };
 }
 
 /** The maker of a union's member; the compiler cannot see that both come from the same member. */

@@ -149,6 +149,10 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
         : { least: limits.minConnectionsPerBackend, fullLoad: limits.fullConnections },
     adaptiveLimit: limits.adaptive,
     maxQueue: limits.maxQueue,
+    maxQueuePerBackend: limits.maxQueuePerBackend,
+    redispatch: config.retries.redispatch,
+    persist: config.persist,
+    awaitBackendMs: config.timeouts.awaitBackendMs,
     drainDeadlineMs: config.drainDeadlineMs,
     onInvariantBroken: parts.onInvariantBroken,
   };

@@ -17,6 +17,7 @@ import type {
   SocketAddressConfig,
 } from "./model.js";
 import { findAdvertisable, findInboundOnly } from "./pool-use.js";
+import type { PriorityConfig } from "./priority-model.js";
 import type { ParsedConfig } from "./schema/config.js";
 
 type ParsedService = NonNullable<ParsedConfig["service"]>;
@@ -163,6 +164,7 @@ function compileListener(listener: ParsedListener): ListenerConfig {
     },
     limits: listener.limits,
     pool: listener.pool,
+    priority: compilePriority(listener.priority),
     routes: listener.routes.map(compileRoute),
   };
 }
@@ -180,6 +182,16 @@ function compileRoute(route: ParsedRoute): RouteConfig {
     pools: route.pools ?? (route.pool === undefined ? [] : [{ pool: route.pool, weight: 1 }]),
     timeouts: { requestTotalMs: route.timeouts.requestTotal, serverMs: route.timeouts.server },
     retries: { max: route.retries.max, perTryMs: route.retries.perTryTimeout, on: route.retries.on },
+    priority: compilePriority(route.priority),
+  };
+}
+
+function compilePriority(priority: ParsedListener["priority"]): PriorityConfig | undefined {
+  if (priority === undefined) return undefined;
+  return {
+    class: priority.class,
+    offsetMs: priority.offset,
+    header: priority.header?.toLowerCase(),
   };
 }
 
@@ -200,6 +212,7 @@ function compilePool(
       connectMs: pool.timeouts.connect,
       serverMs: pool.timeouts.server,
       queueMs: pool.timeouts.queue,
+      awaitBackendMs: pool.timeouts.awaitBackend,
       tunnelMs: pool.timeouts.tunnel,
       requestTotalMs: pool.timeouts.requestTotal,
       upstreamIdleMs: pool.timeouts.upstreamIdle,
@@ -207,6 +220,7 @@ function compilePool(
     retries: {
       max: pool.retries.max,
       redispatch: pool.retries.redispatch,
+      redispatchInterval: pool.retries.redispatchInterval,
       perTryMs: pool.retries.perTryTimeout,
       on: pool.retries.on,
       nonIdempotent: pool.retries.nonIdempotent,
@@ -225,6 +239,7 @@ function compilePool(
     allBackups: pool.allBackups,
     panicThreshold: pool.panicThreshold,
     zone: pool.zone,
+    persist: pool.persist,
     fallback: pool.fallback,
     drainDeadlineMs: pool.drainDeadline,
   };

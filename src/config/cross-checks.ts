@@ -95,6 +95,8 @@ class CrossChecks {
       if (listener.pool === undefined)
         this.#expect([...path, "pool"], "the pool that a tcp listener carries to");
       if (routes.length > 0) this.#expect([...path, "routes"], "no routes on a tcp listener");
+      if (valueAt(listener.priority, ["header"]) !== undefined)
+        this.#expect([...path, "priority", "header"], "no header on a tcp listener");
     }
     for (const [index, route] of routes.entries()) {
       if (isMap(route)) this.#checkRoute([...path, "routes", index], route);

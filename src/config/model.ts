@@ -1,5 +1,4 @@
 import type { AdaptiveLimitOptions } from "../core/adaptive-limit.js";
-import type { HedgeAfter } from "../core/hedge-delay.js";
 import type { AffinityConfig } from "./affinity-model.js";
 import type { BalanceConfig } from "./balance-model.js";
 import type { ConsulDiscoveryConfig } from "./consul-model.js";
@@ -7,6 +6,8 @@ import type { OutlierDetectionConfig, SlowStartConfig } from "./detection-model.
 import type { DnsDiscoveryConfig, DnsSdDiscoveryConfig } from "./dns-model.js";
 import type { AgentCheckConfig, HealthCheckConfig, HealthCheckTiming } from "./health-model.js";
 import type { FlapDampingConfig, SavedListConfig, SuspicionConfig } from "./list-model.js";
+import type { PriorityConfig } from "./priority-model.js";
+import type { RetryConfig, ReuseConfig, RouteRetryConfig } from "./retry-model.js";
 
 /**
  * The configuration as the rest of the program sees it: every default filled in, every duration in
@@ -187,6 +188,8 @@ export interface ListenerConfig {
   readonly limits: ListenerLimits;
   /** Where no route matches; without it an HTTP listener answers 404. A TCP listener always has one. */
   readonly pool: string | undefined;
+  /** Undefined: requests stand where they came. */
+  readonly priority: PriorityConfig | undefined;
   /** First match wins. Empty on a TCP listener. */
   readonly routes: readonly RouteConfig[];
 }
@@ -217,6 +220,8 @@ export interface RouteConfig {
   readonly pools: readonly { readonly pool: string; readonly weight: number }[];
   readonly timeouts: { readonly requestTotalMs: number | undefined; readonly serverMs: number | undefined };
   readonly retries: RouteRetryConfig;
+  /** In place of the listener's; undefined where it has none. */
+  readonly priority: PriorityConfig | undefined;
 }
 
 /** What a request must be; what is undefined matches everything. */
@@ -261,6 +266,8 @@ export interface PoolConfig {
   readonly panicThreshold: number;
   /** Undefined when zones make no difference, as by default. */
   readonly zone: ZoneConfig | undefined;
+  /** Sessions bound to a backend go there also while it is down or ejected (HAProxy's `option persist`). */
+  readonly persist: boolean;
   /** Name of the pool that is used while this one has nothing healthy. */
   readonly fallback: string | undefined;
   /** How long a backend that left discovery may finish its open work. */
@@ -321,53 +328,14 @@ export interface PoolTimeouts {
   /** Longest silence of a backend that we wait for (`timeout server`). */
   readonly serverMs: number;
   readonly queueMs: number;
+  /** How long requests wait for a pool without a usable backend to have one again, from when it lost the last. */
+  readonly awaitBackendMs: number;
   /** Both directions silent, once a connection is a tunnel (`timeout tunnel`). */
   readonly tunnelMs: number;
   /** From the request's arrival to the end of its response, all attempts together. */
   readonly requestTotalMs: number;
   /** An upstream connection idle for longer is closed. */
   readonly upstreamIdleMs: number;
-}
-
-/** What follows a connection that failed. */
-export interface RetryConfig {
-  /** Tries after the first, as HAProxy counts (`retries`). */
-  readonly max: number;
-  /** Whether a later try may go to another backend. */
-  readonly redispatch: boolean;
-  /** Longest wait for the head of an answer of one try, its connection included; 0 for no limit of its own. */
-  readonly perTryMs: number;
-  /** HAProxy's `retry-on` words, statuses, and names of gRPC statuses. */
-  readonly on: readonly (string | number)[];
-  /** Whether requests that are not idempotent are sent again after they may have reached a backend. */
-  readonly nonIdempotent: boolean;
-  /** Bytes of a request's body that are kept for a further try. */
-  readonly maxBodyBytes: number;
-  /**
-   * Longest wait for the backend's 100 before the body of a request that may not run twice is sent all the same; 0
-   * sends it without asking.
-   */
-  readonly expectContinueMs: number;
-  readonly backoff: { readonly baseMs: number; readonly maxMs: number };
-  /** When a second try is sent beside one that has not answered; undefined for never. */
-  readonly hedge: HedgeAfter | undefined;
-  /** Tries after the first that may be under way at once. */
-  readonly budget: { readonly percent: number; readonly min: number };
-}
-
-/** What a route says in place of its pool; undefined leaves it to the pool. */
-export interface RouteRetryConfig {
-  readonly max: number | undefined;
-  readonly perTryMs: number | undefined;
-  readonly on: readonly (string | number)[] | undefined;
-}
-
-/** On which upstream connections a request may travel. */
-export interface ReuseConfig {
-  /** `safe`: a request that may not be sent twice only on a fresh or just used connection. */
-  readonly mode: "safe" | "always" | "never";
-  /** "Just used": idle for less than this. */
-  readonly safeForMs: number;
 }
 
 /** How much one backend, and the queue, may hold. */
@@ -384,6 +352,8 @@ export interface PoolLimits {
   readonly adaptive: AdaptiveLimitOptions | undefined;
   /** Requests that wait for a slot; beyond it 503 at once. 0 means that none waits. */
   readonly maxQueue: number;
+  /** Of these at one backend, for whoever is bound to it (HAProxy's `maxqueue`); 0 means no limit of its own. */
+  readonly maxQueuePerBackend: number;
   /** What clients that are turned away are told to wait; 0 for nothing. */
   readonly retryAfterMs: number;
 }

@@ -24,6 +24,11 @@ export interface Balancer {
   pick(avoid: readonly Backend[], hash?: number): Backend | undefined;
   /** Where a hash belongs, whatever the load; of those that go by one. */
   placeOf?(hash: number): Backend | undefined;
+  /**
+   * Where a key belongs even while that backend is at its limit, outside `avoid`: whoever has the key waits there.
+   * Left out, or undefined, where a key goes elsewhere rather than wait.
+   */
+  home?(avoid: readonly Backend[], hash: number): Backend | undefined;
   /** A lease was taken on a filed backend; its row counts it already. */
   taken(backend: Backend): void;
   /** A lease was given back on a filed backend; its row counts it already. */

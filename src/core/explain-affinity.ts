@@ -17,7 +17,7 @@ export interface AffinityClaim {
 
 /** What keeps a backend from serving clients that are bound to it; empty when it serves them. */
 export function reasonsAgainstBound(pool: Pool, backend: Backend): readonly Reason[] {
-  if (takesBoundWork(backend)) return [];
+  if (takesBoundWork(backend, pool.options.persist === true)) return [];
   const { check, admin } = backend.facts;
   return reasonsAgainst(pool, backend).filter(({ layer }) => {
     if (layer === "check") return check.state !== "nolb";
@@ -42,7 +42,8 @@ export function affinityText(
   const why = avoid.includes(place)
     ? "that one is to be avoided"
     : `that one has ${place.row.isFull ? "no slot left" : "more than its share of the load"}`;
-  return `${text}, ${where}; ${why}, so the next one on the way has to do`;
+  const next = picked === undefined ? "it waits" : "the next one on the way has to do";
+  return `${text}, ${where}; ${why}, so ${next}`;
 }
 
 function boundText(

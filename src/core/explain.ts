@@ -175,8 +175,10 @@ export function explainPick(
   asked: Pick<Wish, "hash" | "bound"> = {},
 ): PickTrace {
   const wish: Wish = { ...asked, avoid };
-  const bound = boundBackend(wish);
-  const picked = bound === undefined ? pool.peek(avoid, wish.hash) : bound.row.isFull ? undefined : bound;
+  const { hash } = wish;
+  const bound = boundBackend(wish, pool.options.persist === true);
+  const wanted = bound ?? (hash === undefined ? undefined : pool.tiers.home(avoid, hash));
+  const picked = wanted === undefined ? pool.peek(avoid, hash) : wanted.row.isFull ? undefined : wanted;
   const candidates = [...pool.backends()].map((backend) =>
     candidateOf(pool, backend, backend === picked, avoid),
   );

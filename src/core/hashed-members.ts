@@ -32,6 +32,11 @@ export class HashedMembers {
     return this.#all.size;
   }
 
+  /** Whether a backend's load may send a key elsewhere. */
+  get isBounded(): boolean {
+    return this.#loadFactor > 0;
+  }
+
   /** Those below their limit. */
   get openCount(): number {
     return this.#openCount;

@@ -25,8 +25,16 @@ export interface PoolOptions {
   readonly growingLimit?: GrowingLimit | undefined;
   /** Undefined: limits do not follow latency. */
   readonly adaptiveLimit?: AdaptiveLimitOptions | undefined;
-  /** Most waiters for a slot. */
+  /** Most waiters for a slot, wherever they wait. */
   readonly maxQueue: number;
+  /** Most of them at one backend; 0, the default, for no limit but that. */
+  readonly maxQueuePerBackend?: number | undefined;
+  /** Who cannot have the backend it wants may go to another; true when left out. */
+  readonly redispatch?: boolean | undefined;
+  /** Sessions bound to a backend that is down or ejected go there all the same (`option persist`). */
+  readonly persist?: boolean | undefined;
+  /** How long requests wait for a pool without a usable backend to have one again; 0 when left out. */
+  readonly awaitBackendMs?: number | undefined;
   /** How long a backend that left discovery may finish its open work. */
   readonly drainDeadlineMs: number;
   /** From 0 to below 1: the chance of detection's enforcing percentages and jitter. */

@@ -5,14 +5,14 @@ import type { EjectionCounts } from "./ejection-counts.js";
 import type { Snapshot } from "./endpoint.js";
 import type { PoolListener } from "./events.js";
 import type { Lease, LeaseOwner } from "./lease.js";
+import type { Waiter } from "./line.js";
 import { Members } from "./members.js";
 import type { Outcome } from "./outcome.js";
-import { outcomeIndex } from "./outcome.js";
 import type { PoolCensus } from "./outlier.js";
 import type { OverrideOrigin, OverrideTerms } from "./override.js";
 import { type KeptOverrides, Overrides } from "./overrides.js";
 import type { PoolOptions } from "./pool-options.js";
-import type { Ticket, Waiter, WaitQueue } from "./queue.js";
+import type { Ticket, WaitQueue } from "./queue.js";
 import { COUNTER, type CounterName, type Row, Scoreboard, WRITER } from "./scoreboard.js";
 import { type Refusal, Slots } from "./slots.js";
 import { Standing } from "./standing.js";
@@ -153,7 +153,10 @@ export class Pool implements LeaseOwner {
 
   clearMaxima(): void {
     this.queue.clearMaxima();
-    for (const backend of this.#members) backend.row.clearMaxima();
+    for (const backend of this.#members) {
+      backend.row.clearMaxima();
+      this.queue.at(backend)?.clearMaxima();
+    }
   }
 
   // ---------------------------------------------------------------- data plane
@@ -177,9 +180,16 @@ export class Pool implements LeaseOwner {
     return this.#slots.refusal(wish);
   }
 
-  /** Waits for a slot. Undefined when the queue is full; both are counted. */
-  enqueue(waiter: Waiter): Ticket | undefined {
-    return this.#slots.enqueue(waiter);
+  /** Whether no backend is left, and one may be back before long: then requests wait for it. */
+  isAwaitingBackend(nowMs: number): boolean {
+    return this.#slots.isAwaitingBackend(nowMs);
+  }
+
+  /** Waits for a slot. Undefined when there is no room to wait; both are counted. */
+  enqueue(waiter: Waiter, nowMs: number): Ticket | undefined {
+    const ticket = this.#slots.enqueue(waiter, nowMs);
+    if (this.tiers.state.usable === 0) this.#onDueChanged?.();
+    return ticket;
   }
 
   /** Counts something that concerns the pool rather than one backend. */
@@ -190,14 +200,8 @@ export class Pool implements LeaseOwner {
   /** Request path. The one settle point of a lease; called by the lease. */
   settle(lease: Lease, outcome: Outcome, status: number, nowMs: number): void {
     const { backend } = lease;
-    const { row } = backend;
     const { tiers } = this.#standing;
-    this.#slots.giveBack(lease);
-    row.add(COUNTER.success + outcomeIndex(outcome), lease.writer, 1);
-    if (outcome === "success") backend.succeeded(nowMs);
-    if (status >= 100 && status < 600) {
-      row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, lease.writer, 1);
-    }
+    this.#slots.giveBack(lease, outcome, status, nowMs);
     tiers.observe(backend, lease.latencyMs, outcome, nowMs);
     tiers.released(backend);
     if (!backend.isGone) this.#judge(lease, outcome, status, nowMs);
@@ -244,11 +248,7 @@ export class Pool implements LeaseOwner {
     this.#options = options;
     this.queue.limitTo(options.maxQueue);
     if (isOtherBalancer) this.tiers.rebalance(options.balancer);
-    for (const backend of this.#members) {
-      this.#standing.limits.put(backend);
-      backend.judgeBy(options.verdict ?? "both");
-      this.tiers.place(backend);
-    }
+    for (const backend of this.#members) this.#standing.reconfigured(backend, options);
     this.#isDueMoved = true;
     this.#finish(nowMs);
   }
@@ -394,6 +394,7 @@ export class Pool implements LeaseOwner {
       this.#standing.slowStart.nextDueMs(),
       this.#standing.limits.nextDueMs(),
       this.#members.nextDueMs(),
+      this.#slots.nextDueMs(),
     );
   }
 }

@@ -1,51 +1,30 @@
-import type { Lease } from "./lease.js";
-import type { Wish } from "./wish.js";
+import type { Backend } from "./backend.js";
+import { Line, Place, type Waiter } from "./line.js";
 
-/** Someone who waits for a slot. */
-export interface Waiter extends Wish {
-  /** Called once, with the slot, unless the wait was cancelled before. */
-  granted(lease: Lease): void;
-}
-
-/** A place in the queue. */
+/** What whoever waits holds. */
 export interface Ticket {
+  /** The backend it waits for; undefined where any will do. */
+  readonly backend: Backend | undefined;
+  /** How many waited for the same when it came. */
+  readonly ahead: number;
   /** Leaves the queue; harmless after the grant. */
   cancel(): void;
 }
 
-/** A link of the queue's chain; it knows its neighbours, so that anyone may leave in O(1). */
-export class Place implements Ticket {
-  readonly waiter: Waiter;
-  /** Whether the waiter was bound to a backend when it came. */
-  readonly isBound: boolean;
-  readonly #queue: WaitQueue;
-  previous: Place | undefined;
-  next: Place | undefined;
-  isWaiting = true;
-
-  constructor(queue: WaitQueue, waiter: Waiter, previous: Place | undefined) {
-    this.#queue = queue;
-    this.waiter = waiter;
-    this.isBound = waiter.bound !== undefined;
-    this.previous = previous;
-  }
-
-  cancel(): void {
-    this.#queue.leave(this);
-  }
-}
-
 /**
- * Request path. First come, first served, and never longer than its limit. A chain of places, not a Set: its
- * first entry is dear to find while those before it were deleted (1.7 us with 1,000 waiting; this 0.1).
+ * Request path. All who wait in a pool, as in HAProxy: one line of those whom any backend may serve, and one at each
+ * backend that somebody is bound to. All lines together are never longer than the limit.
  */
 export class WaitQueue {
+  /** Those whom any backend may serve. */
+  readonly common = new Line();
   #limit: number;
-  #first: Place | undefined;
-  #last: Place | undefined;
   #length = 0;
-  #boundCount = 0;
   #longest = 0;
+  #arrivals = 0;
+  readonly #lines = new WeakMap<Backend, Line>();
+  /** The lines of backends in which somebody stands. */
+  readonly #busy = new Set<Line>();
 
   /** `limit` is the most that may wait at once. */
   constructor(limit: number) {
@@ -57,21 +36,12 @@ export class WaitQueue {
     this.#limit = limit;
   }
 
+  /** All who wait. */
   get length(): number {
     return this.#length;
   }
 
-  /** How many of them are bound to a backend, and so may wait while others need not. */
-  get boundCount(): number {
-    return this.#boundCount;
-  }
-
-  /** The place of who has waited longest. */
-  get first(): Place | undefined {
-    return this.#first;
-  }
-
-  /** The longest it has been since the maxima were last cleared. */
+  /** The most that have waited at once since the maxima were last cleared. */
   get longest(): number {
     return this.#longest;
   }
@@ -80,35 +50,64 @@ export class WaitQueue {
     return this.#length >= this.#limit;
   }
 
+  /** The lines of backends in which somebody stands. */
+  get busy(): ReadonlySet<Line> {
+    return this.#busy;
+  }
+
+  /** The line at a backend; undefined where nobody has stood yet. */
+  at(backend: Backend): Line | undefined {
+    return this.#lines.get(backend);
+  }
+
+  /** But for the lines at backends. */
   clearMaxima(): void {
     this.#longest = this.#length;
+    this.common.clearMaxima();
   }
 
-  /** Undefined when it is full. */
-  join(waiter: Waiter): Ticket | undefined {
+  /** Joins the line at a backend, or the common one. Undefined when it is full. */
+  join(waiter: Waiter, backend: Backend | undefined, nowMs: number): Ticket | undefined {
     if (this.isFull) return undefined;
-    const place = new Place(this, waiter, this.#last);
-    if (this.#last === undefined) this.#first = place;
-    else this.#last.next = place;
-    this.#last = place;
+    const line = this.#lineFor(backend);
+    const ahead = line.length;
+    const place = new Place(waiter, this.#arrivals++, nowMs);
+    this.#enter(line, place);
     this.#length++;
-    if (place.isBound) this.#boundCount++;
     if (this.#length > this.#longest) this.#longest = this.#length;
-    return place;
+    return { backend, ahead, cancel: () => this.leave(place) };
   }
 
-  /** For the ticket: takes it out, wherever it stands. Harmless when it is out already. */
+  /** Takes it out, wherever it stands. Harmless when it is out already. */
   leave(place: Place): void {
-    if (!place.isWaiting) return;
-    place.isWaiting = false;
-    const { previous, next } = place;
-    if (previous === undefined) this.#first = next;
-    else previous.next = next;
-    if (next === undefined) this.#last = previous;
-    else next.previous = previous;
-    place.previous = undefined;
-    place.next = undefined;
+    if (place.line === undefined) return;
+    this.#exit(place.line, place);
     this.#length--;
-    if (place.isBound) this.#boundCount--;
+  }
+
+  /** To another line, where it stands as if it had come there first. */
+  move(place: Place, backend: Backend | undefined): void {
+    if (place.line === undefined) return;
+    this.#exit(place.line, place);
+    this.#enter(this.#lineFor(backend), place);
+  }
+
+  #lineFor(backend: Backend | undefined): Line {
+    if (backend === undefined) return this.common;
+    const known = this.#lines.get(backend);
+    if (known !== undefined) return known;
+    const line = new Line(backend);
+    this.#lines.set(backend, line);
+    return line;
+  }
+
+  #enter(line: Line, place: Place): void {
+    line.join(place);
+    if (line !== this.common) this.#busy.add(line);
+  }
+
+  #exit(line: Line, place: Place): void {
+    line.leave(place);
+    if (line.length === 0) this.#busy.delete(line);
   }
 }

@@ -1,11 +1,13 @@
 import type { Backend } from "./backend.js";
 import { Lease, type LeaseOwner } from "./lease.js";
+import type { Line, Place, Waiter } from "./line.js";
+import { type Outcome, outcomeIndex } from "./outcome.js";
 import type { PoolOptions } from "./pool-options.js";
-import { type Ticket, type Waiter, WaitQueue } from "./queue.js";
+import { type Ticket, WaitQueue } from "./queue.js";
 import { COUNTER, type Row, WRITER } from "./scoreboard.js";
 import type { Standing } from "./standing.js";
 import type { Tiers } from "./tiers.js";
-import { boundBackend, type Wish } from "./wish.js";
+import { boundBackend, takesBoundWork, type Wish } from "./wish.js";
 
 /** Why no lease was given. */
 export type Refusal = "no-usable-backend" | "all-full";
@@ -17,7 +19,12 @@ export interface SlotsHost extends LeaseOwner {
 
 /**
  * Request path. Who gets a slot of which backend: whoever asks, in the same step, or whoever waits. Nobody overtakes
- * those who wait.
+ * those who wait for the same.
+ *
+ * Who is bound to a backend that is at its limit waits there, and so does a key that belongs to one backend; everyone
+ * else waits for whichever slot is free first. A slot goes to whose turn comes first of the backend's own line and the
+ * common one (HAProxy's `process_srv_queue`). Who waits at a backend that is lost to it goes back to the common line with
+ * its turn; who waits while no backend is left at all is sent away, as whoever arrives is.
  */
 export class Slots {
   readonly queue: WaitQueue;
@@ -26,7 +33,7 @@ export class Slots {
   readonly #row: Row;
   readonly #standing: Standing;
   readonly #tiers: Tiers;
-  #isGranting = false;
+  #isServing = false;
   /** Leases that are open. */
   #open = 0;
 
@@ -40,7 +47,7 @@ export class Slots {
 
   /** The balancer's pick, which is taken in the same step; undefined when there is none. */
   acquire(avoid: readonly Backend[], nowMs: number): Lease | undefined {
-    if (!this.#haveWaitersTheirDue(nowMs)) return undefined;
+    if (!this.#haveWaitersTheirDue(nowMs) || this.queue.common.length > 0) return undefined;
     const backend = this.#tiers.pick(avoid);
     return backend === undefined ? undefined : this.#take(backend, nowMs);
   }
@@ -48,55 +55,146 @@ export class Slots {
   /** As `acquire`, for whoever is bound to a backend or has a key that decides. */
   acquireFor(wish: Wish, nowMs: number): Lease | undefined {
     if (!this.#haveWaitersTheirDue(nowMs)) return undefined;
-    const backend = this.#choose(wish);
+    let backend = this.#wantedBy(wish);
+    if (backend?.row.isFull) {
+      if (!this.#isLineFull(backend) || this.#host.options.redispatch === false) return undefined;
+      backend = undefined;
+    }
+    if (backend === undefined && this.queue.common.length === 0)
+      backend = this.#tiers.pick(wish.avoid, wish.hash);
     return backend === undefined ? undefined : this.#take(backend, nowMs);
   }
 
   /** Why nothing was given: everyone at its limit is worth waiting for, nobody usable is not. */
   refusal(wish?: Wish): Refusal {
-    const isBound = wish !== undefined && boundBackend(wish) !== undefined;
+    const isBound = wish !== undefined && this.#wantedBy(wish) !== undefined;
     return this.#tiers.state.usable === 0 && !isBound ? "no-usable-backend" : "all-full";
   }
 
-  /** Waits for a slot. Undefined when the queue is full; both are counted. */
-  enqueue(waiter: Waiter): Ticket | undefined {
-    const ticket = this.queue.join(waiter);
+  /** Whether no backend is left, and one may be back before long: then requests wait for it. */
+  isAwaitingBackend(nowMs: number): boolean {
+    return this.#tiers.state.usable === 0 && nowMs < this.#awaitedUntilMs();
+  }
+
+  /** Waits for a slot. Undefined when there is no room to wait; both are counted. */
+  enqueue(waiter: Waiter, nowMs: number): Ticket | undefined {
+    const wanted = this.#wantedBy(waiter);
+    const isTooLong = wanted !== undefined && this.#isLineFull(wanted);
+    const isRefused = isTooLong && this.#host.options.redispatch === false;
+    const ticket = isRefused ? undefined : this.queue.join(waiter, isTooLong ? undefined : wanted, nowMs);
     this.#row.add(ticket === undefined ? COUNTER.refusedQueueFull : COUNTER.queued, WRITER, 1);
     return ticket;
   }
 
-  /** A slot is free again; `serve` has to follow. */
-  giveBack(lease: Lease): void {
-    lease.backend.row.giveBack(lease.writer);
+  /** When `serve` has somebody to send away; infinite when nobody waits for a backend to return. */
+  nextDueMs(): number {
+    const isWaiting = this.#tiers.state.usable === 0 && this.queue.common.length > 0;
+    return isWaiting ? this.#awaitedUntilMs() : Number.POSITIVE_INFINITY;
+  }
+
+  /** A slot is free again, and is counted; `serve` has to follow. */
+  giveBack({ backend, writer }: Lease, outcome: Outcome, status: number, nowMs: number): void {
+    const { row } = backend;
+    row.giveBack(writer);
     this.#open--;
     if (this.#host.options.growingLimit !== undefined) this.#growLimits(0);
+    row.add(COUNTER.success + outcomeIndex(outcome), writer, 1);
+    if (outcome === "success") backend.succeeded(nowMs);
+    if (status >= 100 && status < 600) row.add(COUNTER.status1xx + Math.floor(status / 100) - 1, writer, 1);
+  }
+
+  /** Hands free slots to those who wait, and sends away who waits in vain. */
+  serve(nowMs: number): void {
+    if (this.queue.length === 0 || this.#isServing) return;
+    this.#isServing = true;
+    try {
+      let isGoingOn = true;
+      while (isGoingOn) isGoingOn = this.#serveOne(nowMs);
+      if (this.#tiers.state.usable === 0 && nowMs >= this.#awaitedUntilMs()) this.#sendAway();
+    } finally {
+      this.#isServing = false;
+    }
+  }
+
+  /** Answers whether somebody got a slot. */
+  #serveOne(nowMs: number): boolean {
+    const { queue } = this;
+    for (const line of queue.busy) this.#handBack(line);
+    const first = queue.common.first;
+    if (first !== undefined) {
+      const backend = this.#backendFor(first.waiter);
+      if (backend !== undefined) {
+        const bound = queue.at(backend)?.first;
+        this.#grant(bound?.precedes(first) ? bound : first, backend, nowMs);
+        return true;
+      }
+    }
+    for (const line of queue.busy) {
+      if (line.first === undefined || line.backend === undefined || line.backend.row.isFull) continue;
+      this.#grant(line.first, line.backend, nowMs);
+      return true;
+    }
+    return false;
   }
 
   /**
-   * Hands free slots to those who wait, longest wait first. Who is bound to a backend at its limit waits for that one and
-   * holds up nobody behind.
+   * Who stands at a backend that is lost to it stands elsewhere from now on: the bound ones when it takes no more bound
+   * work, those whose key belonged there also when it takes no new work. As HAProxy does, a line stays at a backend that
+   * is merely down where requests may not go elsewhere, or sessions are persistent.
    */
-  serve(nowMs: number): void {
-    if (this.queue.length === 0 || this.#isGranting) return;
-    this.#isGranting = true;
-    try {
-      let place = this.queue.first;
-      while (place !== undefined) {
-        const { waiter } = place;
-        const backend = this.#choose(waiter);
-        if (backend !== undefined) {
-          this.queue.leave(place);
-          this.#hand(waiter, this.#take(backend, nowMs), nowMs);
-          place = this.queue.first;
-        } else if (this.queue.boundCount === 0) {
-          return;
-        } else {
-          place = place.next;
-        }
+  #handBack(line: Line): void {
+    const { backend } = line;
+    if (backend === undefined) return;
+    const { persist, redispatch } = this.#host.options;
+    const isLost = !takesBoundWork(backend, persist === true || redispatch === false);
+    if (!isLost && (line.unboundCount === 0 || redispatch === false || this.#tiers.takesWork(backend)))
+      return;
+    for (let place = line.first; place !== undefined; ) {
+      const { next } = place;
+      if (isLost || !place.isBound) {
+        const wanted = this.#wantedBy(place.waiter);
+        this.queue.move(place, wanted === backend ? undefined : wanted);
       }
-    } finally {
-      this.#isGranting = false;
+      place = next;
     }
+  }
+
+  #grant(place: Place, backend: Backend, nowMs: number): void {
+    this.queue.leave(place);
+    const lease = this.#take(backend, nowMs);
+    // A waiter that fails must not take down whoever gave the slot back.
+    try {
+      place.waiter.granted(lease);
+    } catch (error) {
+      if (lease.isOpen) lease.release("ignored", 0, nowMs);
+      this.#host.invariantBroken(`a waiter failed on its slot: ${String(error)}`);
+    }
+  }
+
+  /** No backend is left: nobody stays in the common line but whose own backend still takes its bound work. */
+  #sendAway(): void {
+    const { common } = this.queue;
+    // Whoever is told may have others leave, and joins no more.
+    for (let left = common.length; left > 0; left--) {
+      const place = common.first;
+      if (place === undefined) return;
+      const wanted = this.#wantedBy(place.waiter);
+      if (wanted !== undefined) this.queue.move(place, wanted);
+      else this.#strand(place);
+    }
+  }
+
+  #strand(place: Place): void {
+    this.queue.leave(place);
+    try {
+      place.waiter.stranded();
+    } catch (error) {
+      this.#host.invariantBroken(`a waiter failed on being sent away: ${String(error)}`);
+    }
+  }
+
+  #awaitedUntilMs(): number {
+    return this.#standing.unusableSinceMs + (this.#host.options.awaitBackendMs ?? 0);
   }
 
   /** Once they were served, whoever waits still can use nothing of what is free. */
@@ -104,11 +202,11 @@ export class Slots {
     const isGrowing = this.#host.options.growingLimit !== undefined;
     if (isGrowing) this.#growLimits(1);
     if (this.queue.length === 0) return true;
-    if (this.#isGranting) return false;
+    if (this.#isServing) return false;
     this.serve(nowMs);
     // Whoever was served may have given its slot back already.
     if (isGrowing) this.#growLimits(1);
-    return this.queue.length === 0 || this.queue.boundCount > 0;
+    return true;
   }
 
   /** Limits follow the load: what is open, what waits, and `more`. */
@@ -116,11 +214,25 @@ export class Slots {
     this.#standing.limits.follow(this.#open + this.queue.length + more);
   }
 
-  /** The backend the wish is bound to, which may be drained or of weight 0, or else the balancer's pick. */
-  #choose(wish: Wish): Backend | undefined {
-    const bound = boundBackend(wish);
-    if (bound === undefined) return this.#tiers.pick(wish.avoid, wish.hash);
-    return bound.row.isFull ? undefined : bound;
+  /** The one backend that a wish is for: the one it is bound to, or else where its key belongs. */
+  #wantedBy(wish: Wish): Backend | undefined {
+    if (wish.bound !== undefined) {
+      const bound = boundBackend(wish, this.#host.options.persist === true);
+      if (bound !== undefined) return bound;
+    }
+    return wish.hash === undefined ? undefined : this.#tiers.home(wish.avoid, wish.hash);
+  }
+
+  /** Whom the first of the common line is given now: its own backend if that has room, or else anyone. */
+  #backendFor(wish: Wish): Backend | undefined {
+    const wanted = this.#wantedBy(wish);
+    return wanted === undefined || wanted.row.isFull ? this.#tiers.pick(wish.avoid, wish.hash) : wanted;
+  }
+
+  #isLineFull(backend: Backend): boolean {
+    const { maxQueuePerBackend } = this.#host.options;
+    if (maxQueuePerBackend === undefined || maxQueuePerBackend === 0) return false;
+    return (this.queue.at(backend)?.length ?? 0) >= maxQueuePerBackend;
   }
 
   #take(backend: Backend, nowMs: number): Lease {
@@ -135,15 +247,5 @@ export class Slots {
     }
     this.#tiers.taken(backend);
     return new Lease(this.#host, backend, WRITER, nowMs);
-  }
-
-  /** A waiter that fails must not take down whoever gave the slot back. */
-  #hand(waiter: Waiter, lease: Lease, nowMs: number): void {
-    try {
-      waiter.granted(lease);
-    } catch (error) {
-      if (lease.isOpen) lease.release("ignored", 0, nowMs);
-      this.#host.invariantBroken(`a waiter failed on its slot: ${String(error)}`);
-    }
   }
 }

@@ -27,6 +27,8 @@ export class Standing {
   readonly slowStart: SlowStart;
   /** Factor from discovered weights to those in force; below 1 when one exceeds 256. */
   weightScale = 1;
+  /** When the last usable backend was lost; long ago while there never was one. Of no meaning while there is one. */
+  unusableSinceMs = Number.NEGATIVE_INFINITY;
   readonly #overrides: Overrides;
   readonly #announcer: Announcer;
 
@@ -81,6 +83,13 @@ export class Standing {
     this.tiers.place(backend);
   }
 
+  /** Puts what other options make of a backend in force. */
+  reconfigured(backend: Backend, options: PoolOptions): void {
+    this.limits.put(backend);
+    backend.judgeBy(options.verdict ?? "both");
+    this.tiers.place(backend);
+  }
+
   /** Puts all that is said of a backend in force anew. */
   layersChanged(backend: Backend, why: string, nowMs: number): void {
     this.administer(backend, why, nowMs);
@@ -123,6 +132,7 @@ export class Standing {
     }
     if (now.tier !== before.tier)
       this.#announcer.note({ type: "tier-changed", from: before.tier, to: now.tier }, nowMs);
+    if (now.usable === 0 && before.usable > 0) this.unusableSinceMs = nowMs;
     if (now.usable > 0 !== before.usable > 0)
       this.#announcer.note({ type: "usable-changed", isUsable: now.usable > 0 }, nowMs);
   }

@@ -240,6 +240,12 @@ export class Tiers {
     return (this.#panic ?? this.#inUse)?.balancer.placeOf?.(hash);
   }
 
+  /** The backend of the tier in use where a key belongs, at its limit or not; undefined where no key insists on one. */
+  home(avoid: readonly Backend[], hash: number): Backend | undefined {
+    const balancer = this.#panic?.balancer ?? this.#inUse?.balancer;
+    return balancer?.home?.(avoid, hash);
+  }
+
   /** A lease was taken; the row counts it already. */
   taken(backend: Backend): void {
     if (backend.isFiled) this.#balancerOf(backend)?.taken(backend);

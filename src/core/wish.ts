@@ -14,23 +14,23 @@ export interface Wish {
  * Request path. The backend that a wish must be given: the one it is bound to, unless that failed it already or takes
  * no bound work.
  */
-export function boundBackend(wish: Wish): Backend | undefined {
+export function boundBackend(wish: Wish, isPersistent: boolean): Backend | undefined {
   const { bound } = wish;
-  if (bound === undefined || !takesBoundWork(bound)) return undefined;
+  if (bound === undefined || !takesBoundWork(bound, isPersistent)) return undefined;
   return wish.avoid.includes(bound) ? undefined : bound;
 }
 
 /**
  * Whether sessions bound to a backend still go there, as HAProxy has it: also while it is drained, its weight is 0, or its
- * check lets bound work alone pass; not in maintenance, while it is down or ejected, nor when discovery refuses it or
- * lists it no more. A verdict that does not decide on new work does not decide here either.
+ * check lets bound work alone pass; not in maintenance, nor when discovery refuses it or lists it no more. While it is
+ * down or ejected only where sessions are persistent (`option persist`). A verdict that does not decide on new work does
+ * not decide here either.
  */
-export function takesBoundWork(backend: Backend): boolean {
+export function takesBoundWork(backend: Backend, isPersistent: boolean): boolean {
   const { check, admin } = backend.facts;
   return (
     backend.speaks("discovery") &&
-    (backend.speaks("check") || check.state === "nolb") &&
     admin.state !== "maint" &&
-    backend.speaks("detection")
+    (isPersistent || ((backend.speaks("check") || check.state === "nolb") && backend.speaks("detection")))
   );
 }

@@ -24,7 +24,7 @@ export function formatHaproxy(record: AccessRecord): string {
   const middle = isHttp ? httpMiddle(record) : tcpMiddle(record);
   const counts =
     `${record.processConnections}/${record.listenerConnections}/${record.poolConnections}/` +
-    `${record.backendConnections}/${record.isRedispatched ? "+" : ""}${record.retries} 0/${record.queuePosition}`;
+    `${record.backendConnections}/${record.isRedispatched ? "+" : ""}${record.retries} ${record.backendQueuePosition}/${record.queuePosition}`;
   return isHttp ? `${head}${middle}${counts} "${requestLine(record)}"\n` : `${head}${middle}${counts}\n`;
 }
 

@@ -69,8 +69,9 @@ export class AccessRecord {
   hedge: "won" | "lost" | undefined = undefined;
   /** Whether the upstream connection had served before. */
   isReused = false;
-  /** How many were ahead in the pool's queue. */
+  /** How many were ahead of it where it waited: for any backend of the pool, and for the one it is bound to. */
   queuePosition = 0;
+  backendQueuePosition = 0;
 
   /** Open at the end, this one included: of the process, the listener, the pool (with its queue), the backend. */
   processConnections = 0;
@@ -109,6 +110,7 @@ export class AccessRecord {
     this.hedge = undefined;
     this.isReused = false;
     this.queuePosition = 0;
+    this.backendQueuePosition = 0;
   }
 
   /** Names the backend that is tried now. */

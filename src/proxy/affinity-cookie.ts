@@ -81,9 +81,16 @@ export class CookieAffinity {
       return { cookie, bound: undefined, named: undefined };
     }
     const holders = this.#backendsNamed(cookie.server);
-    const bound = holders.find(takesBoundWork);
+    const bound = this.#boundOf(holders);
     record.cookieState = bound !== undefined ? "VN" : holders.length > 0 ? "DN" : "IN";
     return { cookie, bound, named: bound ?? holders[0] };
+  }
+
+  /** The one that is well before one that sessions go to all the same. */
+  #boundOf(holders: readonly Backend[]): Backend | undefined {
+    const well = holders.find((backend) => takesBoundWork(backend, false));
+    if (well !== undefined || this.#pool.options.persist !== true) return well;
+    return holders.find((backend) => takesBoundWork(backend, true));
   }
 
   /** The request as the application is to see it. */

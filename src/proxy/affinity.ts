@@ -137,7 +137,8 @@ export class Affinity {
     if (this.#table === undefined) return undefined;
     const id = this.#table.find(key, this.#clock.nowMs());
     const backend = id === undefined ? undefined : this.#pool.backend(id);
-    if (backend !== undefined && takesBoundWork(backend)) wish.bound = backend;
+    const isPersistent = this.#pool.options.persist === true;
+    if (backend !== undefined && takesBoundWork(backend, isPersistent)) wish.bound = backend;
     return new TableStick(this.#table, key, id, this.#clock);
   }
 }

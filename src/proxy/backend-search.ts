@@ -1,8 +1,11 @@
 import type { Backend } from "../core/backend.js";
 import type { Lease } from "../core/lease.js";
+import type { Priority, Waiter } from "../core/line.js";
 import type { Outcome } from "../core/outcome.js";
-import type { Ticket, Waiter } from "../core/queue.js";
+import type { Ticket } from "../core/queue.js";
+import { isRedispatchDue } from "../core/redispatch.js";
 import { COUNTER } from "../core/scoreboard.js";
+import { takesBoundWork } from "../core/wish.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { AccessRecord } from "./access-record.js";
 import { ProxyError, type ProxyErrorCode } from "./errors.js";
@@ -15,6 +18,8 @@ type SearchedService = Pick<UpstreamService, "pool" | "timeouts" | "retries" | "
 export interface SearchOwner {
   /** A slot was taken: connect. */
   onLease(lease: Lease): void;
+  /** The pool has no backend left. Answers whether the search goes on elsewhere (`moveTo`). */
+  onNoBackend(): boolean;
   /** There is none to be had. */
   onSearchFailed(error: ProxyError): void;
 }
@@ -32,7 +37,8 @@ const SAME_BACKEND_PAUSE_MS = 1_000;
 /**
  * Request path. Finds a backend for an exchange or a tunnel: the balancer's pick, the queue when all are at
  * their limit, and after a failed connection another backend at once where there is one (HAProxy's
- * `redispatch`), the same one after a pause where there is none.
+ * `redispatch`), the same one after a pause where there is none. Who is bound to a backend tries that one again as
+ * often as the pool's interval says.
  */
 export class BackendSearch implements Waiter {
   /** Backends whose connection failed, the last one at the end. */
@@ -41,7 +47,9 @@ export class BackendSearch implements Waiter {
   hash: number | undefined;
   /** The backend the session is bound to; undefined where it is bound to none. */
   bound: Backend | undefined;
-  readonly #service: SearchedService;
+  /** Where it stands among those who wait; undefined for where everyone does. */
+  priority: Priority | undefined;
+  #service: SearchedService;
   readonly #retriesMax: number;
   readonly #record: AccessRecord;
   readonly #owner: SearchOwner;
@@ -87,9 +95,8 @@ export class BackendSearch implements Waiter {
     if (lease !== undefined) {
       this.#record.queueMs = Math.max(this.#record.queueMs, 0);
       this.#found(lease);
-    } else if (pool.refusal(this) === "no-usable-backend") {
-      pool.count("refusedNoBackend");
-      this.#fail("no-usable-backend", "connect");
+    } else if (pool.refusal(this) === "no-usable-backend" && !pool.isAwaitingBackend(nowMs)) {
+      this.#refuse("connect");
     } else {
       this.#queue(nowMs);
     }
@@ -102,19 +109,27 @@ export class BackendSearch implements Waiter {
    *   waits as HAProxy does
    */
   tryAgain(lease: Lease, failed: FailedTry, pauseMs?: number): boolean {
-    const { retries } = this.#service;
     if (!this.hasTriesLeft) return false;
+    const mayLeave = this.#mayLeave(lease.backend);
     this.#record.retries++;
-    if (retries.redispatch) this.#tryElsewhere(lease, failed, pauseMs);
+    if (mayLeave) this.#tryElsewhere(lease, failed, pauseMs);
     else this.#trySame(lease, failed, pauseMs);
     return true;
   }
 
   /** Whether `tryAgain` would find a backend that has not failed before. */
   hasOther(lease: Lease): boolean {
-    if (!this.#service.retries.redispatch) return false;
+    if (!this.#mayLeave(lease.backend)) return false;
     const next = this.#service.pool.peek([...this.avoid, lease.backend], this.hash);
     return next !== undefined && next !== lease.backend && !this.avoid.includes(next);
+  }
+
+  /** Another pool is searched from now on, in which nobody failed and it is bound to nobody. Not while it waits. */
+  moveTo(service: SearchedService): void {
+    this.#service = service;
+    this.avoid.length = 0;
+    this.hash = undefined;
+    this.bound = undefined;
   }
 
   /** Leaves the queue and forgets what was planned. */
@@ -135,6 +150,13 @@ export class BackendSearch implements Waiter {
     this.#found(lease);
   }
 
+  stranded(): void {
+    this.#timer?.cancel();
+    this.#ticket = undefined;
+    this.#countWait(this.#clock.nowMs());
+    this.#refuse("queue", "the last one was lost while the request waited");
+  }
+
   #found(lease: Lease): void {
     const last = this.avoid.at(-1);
     if (last !== undefined && last !== lease.backend) this.#record.isRedispatched = true;
@@ -144,12 +166,14 @@ export class BackendSearch implements Waiter {
 
   #queue(nowMs: number): void {
     const { pool, timeouts } = this.#service;
-    this.#record.queuePosition += pool.queue.length;
-    this.#ticket = pool.enqueue(this);
-    if (this.#ticket === undefined) {
+    const ticket = pool.enqueue(this, nowMs);
+    if (ticket === undefined) {
       this.#fail("queue-full", "queue");
       return;
     }
+    if (ticket.backend === undefined) this.#record.queuePosition += ticket.ahead;
+    else this.#record.backendQueuePosition += ticket.ahead;
+    this.#ticket = ticket;
     this.#waitingSinceMs = nowMs;
     this.#timer = this.#clock.after(timeouts.queueMs, () => this.#queueTimedOut());
   }
@@ -160,14 +184,34 @@ export class BackendSearch implements Waiter {
     this.#fail("queue-timeout", "queue");
   }
 
+  #refuse(phase: "queue" | "connect", detail?: string): void {
+    const { pool } = this.#service;
+    if (this.#owner.onNoBackend()) return;
+    pool.count("refusedNoBackend");
+    this.#fail("no-usable-backend", phase, detail);
+  }
+
   /** It may be otherwise in a moment, and the client is told in how long. */
-  #fail(code: ProxyErrorCode, phase: "queue" | "connect"): void {
+  #fail(code: ProxyErrorCode, phase: "queue" | "connect", detail?: string): void {
     const { retryAfterMs } = this.#service;
-    this.#owner.onSearchFailed(new ProxyError(code, phase, { retryAfterMs }));
+    const facts = detail === undefined ? { retryAfterMs } : { retryAfterMs, detail };
+    this.#owner.onSearchFailed(new ProxyError(code, phase, facts));
   }
 
   #countWait(nowMs: number): void {
     this.#record.queueMs = Math.max(this.#record.queueMs, 0) + nowMs - this.#waitingSinceMs;
+  }
+
+  /**
+   * Whether the try after a failed one may go to another backend: at once where any will do, or where it is lost to its
+   * sessions; where the request is bound or has a key, as the interval says.
+   */
+  #mayLeave(backend: Backend): boolean {
+    const { redispatch, redispatchInterval } = this.#service.retries;
+    if (!redispatch || redispatchInterval === 1) return redispatch;
+    if (this.bound !== backend && this.hash === undefined) return true;
+    if (!takesBoundWork(backend, false)) return true;
+    return isRedispatchDue(redispatchInterval, this.#record.retries + 1, this.#retriesMax);
   }
 
   #tryElsewhere(lease: Lease, failed: FailedTry, pauseMs: number | undefined): void {

@@ -296,6 +296,14 @@ export function outcomeOf(error: ProxyError): Outcome {
   return KINDS[error.code].outcome;
 }
 
+/**
+ * As `outcomeOf`, where no other try follows: a connection that had served before and was closed at leisure says nothing
+ * about the backend.
+ */
+export function finalOutcomeOf(error: ProxyError): Outcome {
+  return error.isReused && error.code === "upstream-reset" ? "ignored" : outcomeOf(error);
+}
+
 /** Whether we ended it ourselves, so that it says nothing about the backend. */
 export function isCut(error: ProxyError | undefined): boolean {
   return error?.code === "cut" || error?.code === "marked-down" || error?.code === "marked-up";

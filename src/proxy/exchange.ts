@@ -1,13 +1,15 @@
 import type { Lease } from "../core/lease.js";
 import type { Outcome } from "../core/outcome.js";
 import { COUNTER } from "../core/scoreboard.js";
-import type { AccessRecord, AccessSink } from "./access-record.js";
+import type { AccessRecord } from "./access-record.js";
 import { answeredHead, type Stick } from "./affinity.js";
 import { BackendSearch, type FailedTry, type SearchOwner } from "./backend-search.js";
 import type { Connection } from "./connection.js";
 import { type Dial, type DialFailure, dialConnection } from "./dial.js";
-import { connectError, isCut, outcomeOf, ProxyError } from "./errors.js";
+import { connectError, finalOutcomeOf, isCut, outcomeOf, ProxyError } from "./errors.js";
+import type { ExchangeContext } from "./exchange-context.js";
 import { closeRecord, countExchange } from "./exchange-counts.js";
+import { firstHealthy } from "./fallback.js";
 import { grpcJudgement } from "./grpc-status.js";
 import { forwardedLines } from "./headers.js";
 import type { Hedge, HedgedExchange } from "./hedge.js";
@@ -24,13 +26,9 @@ import type {
 } from "./message.js";
 import type { CutCause, Cuttable } from "./open-work.js";
 import type { Destination } from "./router.js";
-import { Tries, type TriesContext, type TriesOwner } from "./tries.js";
+import { prepareSearch } from "./seek.js";
+import { Tries, type TriesOwner } from "./tries.js";
 import { Tunnel, type TunnelOwner } from "./tunnel.js";
-
-/** What all exchanges of a listener share. */
-export interface ExchangeContext extends TriesContext {
-  readonly accessLog: AccessSink;
-}
 
 /**
  * Request path. One HTTP request with all its attempts, from its head to the last byte of its response,
@@ -40,14 +38,14 @@ export class Exchange
   implements DownstreamReceiver, SearchOwner, TriesOwner, HedgedExchange, Cuttable, TunnelOwner
 {
   readonly #context: ExchangeContext;
-  readonly #destination: Destination;
+  #destination: Destination;
   readonly #downstream: DownstreamStream;
   readonly #head: RequestHead;
   readonly #record: AccessRecord;
   readonly #startedMs: number;
   readonly #search: BackendSearch;
   readonly #tries: Tries;
-  readonly #hedging: Hedging | undefined;
+  #hedging: Hedging | undefined;
   #lease: Lease | undefined;
   #dial: Dial | undefined;
   #connectingSinceMs = 0;
@@ -76,9 +74,7 @@ export class Exchange
     this.#head = head;
     this.#record = record;
     this.#startedMs = startedMs;
-    const { service, retry } = destination;
-    record.pool = service.pool.name;
-    this.#search = new BackendSearch(service, retry.max, record, this, context.clock);
+    this.#search = new BackendSearch(destination.service, destination.retry.max, record, this, context.clock);
     this.#tries = new Tries(destination, head, context, this, startedMs);
     this.#hedging = hedgingOf(destination, head, this.#tries, record, context.clock, this);
   }
@@ -90,8 +86,11 @@ export class Exchange
   /** Looks for a backend. May end the exchange at once. */
   start(nowMs: number): void {
     this.#tries.start(nowMs);
-    const { affinity } = this.#destination.service;
-    this.#stick = affinity?.begin(this.#search, this.#head, this.#downstream.client, this.#record);
+    this.#seek(nowMs);
+  }
+
+  #seek(nowMs: number): void {
+    this.#stick = prepareSearch(this.#search, this.#destination, this.#head, this.#downstream, this.#record);
     this.#search.begin(nowMs);
   }
 
@@ -109,16 +108,27 @@ export class Exchange
     else this.#attempt(connection, lease, nowMs);
   }
 
+  /** On with the pool that stands behind this one, if that has any; the rules for retries stay the first one's. */
+  onNoBackend(): boolean {
+    const next = firstHealthy(this.#destination);
+    if (next === this.#destination) return false;
+    this.#destination = next;
+    this.#hedging = undefined;
+    this.#search.moveTo(next.service);
+    this.#seek(this.#context.clock.nowMs());
+    return true;
+  }
+
   onSearchFailed(error: ProxyError): void {
     this.#fail(error);
   }
 
   #open(lease: Lease, nowMs: number): void {
     const { service } = this.#destination;
-    const { endpoint } = lease.backend;
-    service.connections.makeRoom(lease.backend);
+    const { backend } = lease;
+    service.connections.makeRoom(backend);
     this.#connectingSinceMs = nowMs;
-    this.#dial = dialConnection(endpoint, service.timeouts.connectMs, this.#context.clock, this);
+    this.#dial = dialConnection(backend.endpoint, service.timeouts.connectMs, this.#context.clock, this);
   }
 
   onConnected(connection: Connection): void {
@@ -229,14 +239,9 @@ export class Exchange
     this.#status = 101;
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
     const client = this.#downstream.switchProtocol(answeredHead(this.#stick, head, this.#lease));
-    this.#tunnel = new Tunnel({
-      client: client.connection,
-      upstream: switched.connection,
-      lease,
-      clock: this.#context.clock,
-      idleMs: this.#destination.service.timeouts.tunnelMs,
-      owner: this,
-    });
+    const sides = { client: client.connection, upstream: switched.connection };
+    const idleMs = this.#destination.service.timeouts.tunnelMs;
+    this.#tunnel = new Tunnel({ ...sides, lease, clock: this.#context.clock, idleMs, owner: this });
     this.#tunnel.start(client.firstBytes, switched.firstBytes);
   }
 
@@ -362,9 +367,7 @@ export class Exchange
     this.#upstream?.cancel();
     this.#upstream = undefined;
     this.#downstream.fail(error, this.#destination.service.pool.name);
-    // A reused connection's death says nothing about the backend.
-    const isStale = error.isReused && error.code === "upstream-reset";
-    this.#settle(isStale ? "ignored" : outcomeOf(error), error);
+    this.#settle(finalOutcomeOf(error), error);
     this.#downstream.done();
   }
 
@@ -375,24 +378,21 @@ export class Exchange
     if (this.#isOver) return;
     this.#isOver = true;
     const record = this.#record;
+    const lease = this.#lease;
     const nowMs = this.#context.clock.nowMs();
     this.#tries.close();
     this.#hedging?.stop(nowMs);
     this.#dial?.cancel();
     this.#search.cancel(nowMs);
     record.end(this.#status, nowMs - this.#startedMs, error);
-    closeRecord(record, this.#downstream, this.#destination.service, this.#lease);
-    this.#release(outcome, nowMs);
+    closeRecord(record, this.#downstream, this.#destination.service, lease);
+    if (lease !== undefined) {
+      this.#lease = undefined;
+      this.#destination.service.work.remove(lease.backend, this);
+      countExchange(record, lease, this.#tunnel);
+      lease.judgedStatus = this.#judgedStatus;
+      lease.release(outcome, this.#status, nowMs);
+    }
     this.#context.accessLog.write(record);
-  }
-
-  #release(outcome: Outcome, nowMs: number): void {
-    const lease = this.#lease;
-    if (lease === undefined) return;
-    this.#lease = undefined;
-    this.#destination.service.work.remove(lease.backend, this);
-    countExchange(this.#record, lease, this.#tunnel);
-    lease.judgedStatus = this.#judgedStatus;
-    lease.release(outcome, this.#status, nowMs);
   }
 }

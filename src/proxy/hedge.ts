@@ -4,7 +4,7 @@ import { COUNTER } from "../core/scoreboard.js";
 import type { Clock } from "../platform/clock.js";
 import type { Connection } from "./connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "./dial.js";
-import { connectError, outcomeOf, ProxyError } from "./errors.js";
+import { connectError, finalOutcomeOf, ProxyError } from "./errors.js";
 import type {
   FieldList,
   RequestHead,
@@ -164,9 +164,7 @@ export class Hedge implements UpstreamReceiver, DialHandler, Cuttable {
   }
 
   #fail(error: ProxyError): void {
-    // A connection that had served before and was closed at leisure says nothing about the backend.
-    const isStale = error.isReused && error.code === "upstream-reset";
-    this.end(isStale ? "ignored" : outcomeOf(error), 0, this.#request.clock.nowMs());
+    this.end(finalOutcomeOf(error), 0, this.#request.clock.nowMs());
     this.#owner.onHedgeFailed();
   }
 }

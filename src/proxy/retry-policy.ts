@@ -1,4 +1,4 @@
-import type { RetryConfig, ReuseConfig, RouteRetryConfig } from "../config/model.js";
+import type { RetryConfig, ReuseConfig, RouteRetryConfig } from "../config/retry-model.js";
 import { backoffMs } from "../core/backoff.js";
 import { type RetryAdvice, type RetryConditions, retryAdvice, retryConditions } from "../core/retry.js";
 import { isUnsent, type ProxyError, retryKindOf } from "./errors.js";

@@ -1,5 +1,7 @@
 import type { RouteConfig, RouteMatchConfig } from "../config/model.js";
+import type { PriorityConfig } from "../config/priority-model.js";
 import { firstHealthy } from "./fallback.js";
+import { type PriorityRule, priorityRuleOf } from "./priority.js";
 import { RetryPolicy } from "./retry-policy.js";
 import type { UpstreamService } from "./upstream-service.js";
 
@@ -23,6 +25,8 @@ export interface Destination {
   readonly requestTotalMs: number;
   readonly serverMs: number;
   readonly retry: RetryPolicy;
+  /** Undefined where nobody is served before others. */
+  readonly priority: PriorityRule | undefined;
 }
 
 /** Request path. Finds the pool of a request: the first route that matches, else the listener's own pool. */
@@ -34,15 +38,18 @@ export class Router {
   /**
    * @param service finds a pool by name; configuration checking made sure that it exists
    * @param random 0 up to 1, for routes that share traffic among pools by weight
+   * @param priority of requests whose route says nothing of it
    */
   constructor(
     routes: readonly RouteConfig[],
     pool: string | undefined,
     service: (name: string) => UpstreamService,
     random: () => number,
+    priority?: PriorityConfig,
   ) {
-    this.#routes = routes.map((route) => new Route(route, service));
-    this.#unrouted = pool === undefined ? undefined : destinationOf(pool, service, undefined);
+    const rule = priorityRuleOf(priority);
+    this.#routes = routes.map((route) => new Route(route, service, rule));
+    this.#unrouted = pool === undefined ? undefined : destinationOf(pool, service, undefined, rule);
     this.#random = random;
   }
 
@@ -74,12 +81,17 @@ class Route {
   readonly #choices: readonly { readonly destination: Destination; readonly upTo: number }[];
   readonly #totalWeight: number;
 
-  constructor(route: RouteConfig, service: (name: string) => UpstreamService) {
+  constructor(
+    route: RouteConfig,
+    service: (name: string) => UpstreamService,
+    listenerRule: PriorityRule | undefined,
+  ) {
+    const rule = priorityRuleOf(route.priority) ?? listenerRule;
     this.#match = route.match;
     let upTo = 0;
     this.#choices = route.pools.map(({ pool, weight }) => {
       upTo += weight;
-      return { destination: destinationOf(pool, service, route), upTo };
+      return { destination: destinationOf(pool, service, route, rule), upTo };
     });
     this.#totalWeight = upTo;
   }
@@ -104,14 +116,17 @@ function destinationOf(
   pool: string,
   serviceOf: (name: string) => UpstreamService,
   route: RouteConfig | undefined,
+  priority: PriorityRule | undefined,
 ): Destination {
   const service = serviceOf(pool);
+  const { fallback } = service;
   return {
     service,
-    fallback: service.fallback === undefined ? undefined : destinationOf(service.fallback, serviceOf, route),
+    fallback: fallback === undefined ? undefined : destinationOf(fallback, serviceOf, route, priority),
     requestTotalMs: route?.timeouts.requestTotalMs ?? service.timeouts.requestTotalMs,
     serverMs: route?.timeouts.serverMs ?? service.timeouts.serverMs,
     retry: new RetryPolicy(service.retries, route?.retries),
+    priority,
   };
 }
 

@@ -1,4 +1,5 @@
-import type { PoolTimeouts, RetryConfig, ReuseConfig } from "../config/model.js";
+import type { PoolTimeouts } from "../config/model.js";
+import type { RetryConfig, ReuseConfig } from "../config/retry-model.js";
 import type { HedgeDelay } from "../core/hedge-delay.js";
 import type { Pool } from "../core/pool.js";
 import type { RetryBudget } from "../core/retry-budget.js";

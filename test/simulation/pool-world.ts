@@ -7,9 +7,9 @@ import type { Endpoint } from "../../src/core/endpoint.js";
 import type { PoolEvent } from "../../src/core/events.js";
 import type { Lease } from "../../src/core/lease.js";
 import { type GrowingLimit, limitAt } from "../../src/core/limit.js";
+import type { Priority } from "../../src/core/line.js";
 import type { Outcome } from "../../src/core/outcome.js";
 import type { Pool } from "../../src/core/pool.js";
-import type { Ticket } from "../../src/core/queue.js";
 import { COUNTER_NAMES, type CounterName } from "../../src/core/scoreboard.js";
 import { rampedLimit } from "../../src/core/slow-start.js";
 import type { TierOptions } from "../../src/core/tiers.js";
@@ -17,6 +17,7 @@ import type { WeightChange } from "../../src/core/weight.js";
 import { endpoint, newPool, OUTLIER, terms } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
 import { workersOf } from "./tier-rule.js";
+import { type Guest, WaitingRoom } from "./waiting-room.js";
 import { zoneChoice } from "./zone-rule.js";
 
 const MAX_EJECTION_PERCENT = 40;
@@ -56,7 +57,10 @@ export class PoolWorld {
   readonly #tiers: TierOptions;
   readonly #priorities: readonly number[];
   readonly #leases: Lease[] = [];
-  readonly #waiting: { readonly number: number; readonly ticket: Ticket }[] = [];
+  readonly #room = new WaitingRoom();
+  readonly #hasPriorities: boolean;
+  readonly #mostAtOne: number;
+  readonly #awaitBackendMs: number;
   readonly #expected = new Map<Backend, Expectation>();
   readonly #overrides = new Map<string, KeyExpectation>();
   readonly #totals = new Map<CounterName, number>();
@@ -66,9 +70,12 @@ export class PoolWorld {
   #dueMs = Number.POSITIVE_INFINITY;
   #isDueStale = false;
   #arrivals = 0;
+  /** When the last backend that takes work was lost; undefined while there is one, or never was. */
+  #lostMs: number | undefined;
   #ejections = 0;
   #ramps = 0;
   #zonePicks = 0;
+  #sentAway = 0;
 
   constructor(seed: number) {
     this.#random = seededRandom(seed);
@@ -79,6 +86,9 @@ export class PoolWorld {
       panicThreshold: seed % 2 === 0 ? 0 : 50,
       zone: seed % 7 < 4 ? ZONE : undefined,
     };
+    this.#hasPriorities = seed % 6 < 3;
+    this.#mostAtOne = seed % 5 === 0 ? 2 : MOST_WAITING;
+    this.#awaitBackendMs = seed % 4 === 1 ? 1_500 : 0;
     this.#priorities = seed % 5 < 2 ? [0] : [0, 0, 1, 2];
     this.pool = newPool({
       tiers: this.#tiers,
@@ -87,6 +97,8 @@ export class PoolWorld {
       maxInFlightPerBackend: this.#limit,
       growingLimit: this.#growing,
       maxQueue: MOST_WAITING,
+      maxQueuePerBackend: this.#mostAtOne,
+      awaitBackendMs: this.#awaitBackendMs,
       drainDeadlineMs: 3_000,
       slowStart: seed % 3 === 0 ? undefined : { windowMs: SLOW_START_MS, aggression: 1.5, minPercent: 0 },
     });
@@ -97,19 +109,32 @@ export class PoolWorld {
   }
 
   /** How much happened, to be sure that something did. */
-  get story(): { picks: number; ejections: number; backends: number; ramps: number; zonePicks: number } {
+  get story(): {
+    picks: number;
+    ejections: number;
+    backends: number;
+    ramps: number;
+    zonePicks: number;
+    sentAway: number;
+    handedBack: number;
+    servedAtOwn: number;
+  } {
     return {
       picks: this.#picks.size,
       ejections: this.#ejections,
       backends: this.#expected.size,
       ramps: this.#ramps,
       zonePicks: this.#zonePicks,
+      sentAway: this.#sentAway,
+      handedBack: this.#room.handedBack,
+      servedAtOwn: this.#room.servedAtOwn,
     };
   }
 
   step(): void {
     const dice = this.#random();
-    if (dice < 0.4) this.#acquire();
+    if (dice < 0.32) this.#acquire();
+    else if (dice < 0.4) this.#acquireBound();
     else if (dice < 0.72) this.#release();
     else if (dice < 0.77) this.#cancel();
     else if (dice < 0.87) this.#pass(this.#below(800));
@@ -124,7 +149,7 @@ export class PoolWorld {
 
   /** Gives everything back, lists nothing, and lets time pass: nothing may stay behind. */
   end(): void {
-    for (const { ticket } of this.#waiting.splice(0)) ticket.cancel();
+    while (this.#room.length > 0) this.#cancel();
     while (this.#leases.length > 0) this.#release();
     this.pool.apply({ endpoints: [] }, this.#nowMs);
     this.#verify();
@@ -147,7 +172,7 @@ export class PoolWorld {
     const free = [...this.pool.backends()].filter(
       (backend) => this.#takesWork(backend) && this.#hasRoom(backend, 1),
     );
-    const inZone = avoid.length === 0 && this.#waiting.length === 0 ? this.#zoneChoice(free) : undefined;
+    const inZone = avoid.length === 0 && this.#room.length === 0 ? this.#zoneChoice(free) : undefined;
     const lease = this.pool.acquire(avoid, this.#nowMs);
     if (lease !== undefined) {
       if (inZone !== undefined) {
@@ -157,7 +182,7 @@ export class PoolWorld {
           );
         if (inZone.length < free.length) this.#zonePicks++;
       }
-      if (this.#waiting.length > 0) throw new Error("a newcomer overtook those who wait");
+      if (this.#room.hasAnyone) throw new Error("a newcomer overtook those who wait");
       // Where only those to be avoided have room, or there are no others, a backup comes before them.
       const left = free.length > 0 ? free : [...this.#workers()];
       const isSpared = left.every((backend) => avoid.includes(backend));
@@ -174,7 +199,42 @@ export class PoolWorld {
     const hasUsable = [...this.pool.backends()].some((backend) => this.#takesWork(backend));
     if (this.pool.refusal() !== (hasUsable ? "all-full" : "no-usable-backend"))
       throw new Error("wrong refusal");
-    if (this.#random() < 0.7) this.#wait();
+    if (this.pool.isAwaitingBackend(this.#nowMs) !== (!hasUsable && this.#isAwaiting()))
+      throw new Error("a backend is awaited for too long or too short a time");
+    // Nobody waits for a pool that has no backend, unless one is awaited.
+    if ((hasUsable || this.#isAwaiting()) && this.#random() < 0.7) this.#wait(undefined);
+  }
+
+  /** Whoever has a session gets its backend or waits for it, whatever the others do. */
+  #acquireBound(): void {
+    const backend = this.#oneOf([...this.pool.backends()]);
+    if (backend === undefined || !this.#takesSessions(backend)) return;
+    const isOpen = this.#hasRoom(backend, 1) && this.#room.boundTo(backend).length === 0;
+    const isLineFull = this.#room.boundTo(backend).length >= this.#mostAtOne;
+    const lease = this.pool.acquireFor({ avoid: [], bound: backend }, this.#nowMs);
+    if (lease !== undefined) {
+      if (lease.backend !== backend && !isLineFull)
+        throw new Error(`bound to ${backend.id}, got ${lease.backend.id}`);
+      this.#leases.push(lease);
+      return;
+    }
+    // Serving those who wait may have taken the last slot of a backend that takes work of anyone.
+    if (isOpen && this.#hasRoom(backend, 1)) throw new Error(`${backend.id} had room for its session`);
+    if (this.#random() < 0.8) this.#wait(backend);
+  }
+
+  #takesSessions({ facts }: Backend): boolean {
+    return (
+      facts.discovery.state === "admitted" &&
+      facts.check.state !== "down" &&
+      facts.admin.state !== "maint" &&
+      facts.detection.state === "active"
+    );
+  }
+
+  /** Whether those who come while no backend is left wait for one. */
+  #isAwaiting(): boolean {
+    return this.#lostMs !== undefined && this.#nowMs < this.#lostMs + this.#awaitBackendMs;
   }
 
   /** Among whom zones leave the choice; undefined where they do not matter. */
@@ -184,28 +244,57 @@ export class PoolWorld {
     return zoneChoice(this.#workers(), free, zone);
   }
 
-  #wait(): void {
-    const number = ++this.#arrivals;
-    const isFull = this.#waiting.length >= MOST_WAITING;
-    const ticket = this.pool.enqueue({
-      avoid: [],
-      granted: (lease) => {
-        if (this.#waiting.shift()?.number !== number)
-          throw new Error(`waiter ${number} was served out of order`);
-        if (!this.#takesWork(lease.backend))
-          throw new Error(`a waiter got ${lease.backend.id}, not eligible`);
-        if (this.#random() < 0.2) lease.release("success", 200, this.#nowMs);
-        else this.#leases.push(lease);
+  /** @param bound as whoever asked and was refused */
+  #wait(bound: Backend | undefined): void {
+    const guest: Guest = {
+      number: ++this.#arrivals,
+      priority: this.#priority(),
+      arrivedMs: this.#nowMs,
+      bound,
+      isHandedBack: false,
+      ticket: undefined,
+    };
+    const isFull = this.#room.length >= MOST_WAITING;
+    const isLineFull = bound !== undefined && this.#room.boundTo(bound).length >= this.#mostAtOne;
+    // Beyond the limit of its line it waits for anyone.
+    if (isLineFull) guest.isHandedBack = true;
+    const ticket = this.pool.enqueue(
+      {
+        avoid: [],
+        bound,
+        priority: guest.priority,
+        stranded: () => {
+          const isAnyoneUsable = [...this.pool.backends()].some((backend) => this.#takesWork(backend));
+          if (this.#isAwaiting()) throw new Error(`waiter ${guest.number} was sent away too early`);
+          this.#room.sentAway(guest, isAnyoneUsable);
+          this.#sentAway++;
+        },
+        granted: (lease) => {
+          this.#room.served(guest, lease.backend, this.#takesWork(lease.backend));
+          if (this.#random() < 0.2) lease.release("success", 200, this.#nowMs);
+          else this.#leases.push(lease);
+        },
       },
-    });
+      this.#nowMs,
+    );
     if ((ticket === undefined) !== isFull) throw new Error("the queue's limit is not kept");
-    if (ticket !== undefined) this.#waiting.push({ number, ticket });
+    if (ticket === undefined) return;
+    guest.ticket = ticket;
+    this.#room.enter(guest);
+    if (ticket.backend !== (isLineFull ? undefined : bound))
+      throw new Error(`waiter ${guest.number} waits at ${ticket.backend?.id}`);
+  }
+
+  #priority(): Priority | undefined {
+    if (!this.#hasPriorities || this.#random() < 0.5) return undefined;
+    return { class: this.#below(3) - 1, offsetMs: this.#oneOf([0, -300, 200]) ?? 0 };
   }
 
   #cancel(): void {
-    const at = this.#below(this.#waiting.length);
-    const [left] = this.#waiting.splice(at, 1);
-    left?.ticket.cancel();
+    const guest = this.#oneOf(this.#room.guests());
+    if (guest === undefined) return;
+    this.#room.leave(guest);
+    guest.ticket?.cancel();
   }
 
   #release(): void {
@@ -341,6 +430,8 @@ export class PoolWorld {
     } else if (event.type === "backend-removed") {
       if (event.backend.inFlight !== 0)
         throw new Error(`${event.backend.id} was removed with work in flight`);
+    } else if (event.type === "usable-changed") {
+      this.#lostMs = event.isUsable ? undefined : nowMs;
     } else if (event.type === "state-changed" && event.fact === "detection") {
       if (event.to === "ejected") this.#onEjected(event.backend, event.why, event.untilMs);
       else this.#onReturned(event.backend, event.why);
@@ -409,7 +500,7 @@ export class PoolWorld {
 
   /** Under the limit that load, slow start and probation grant. @param more who is about to ask */
   #hasRoom(backend: Backend, more: number): boolean {
-    const load = this.#leases.length + this.#waiting.length + more;
+    const load = this.#leases.length + this.#room.length + more;
     const granted = rampedLimit(limitAt(this.#limit, this.#growing, load), backend.ramp);
     const limit = backend.probation.limit(granted);
     return limit === 0 || this.#openOn(backend) < limit;
@@ -438,12 +529,30 @@ export class PoolWorld {
     }
     if (this.pool.inFlight !== this.#leases.length)
       throw new Error(`${this.pool.inFlight} in flight, ${this.#leases.length} leases open`);
-    if (this.pool.queue.length !== this.#waiting.length)
-      throw new Error(`${this.pool.queue.length} queued, ${this.#waiting.length} waiting`);
-    if (this.#waiting.length > 0 && [...this.pool.backends()].some((backend) => this.#mayBePicked(backend)))
-      throw new Error("someone waits although a slot is free");
+    if (this.pool.queue.length !== this.#room.length)
+      throw new Error(`${this.pool.queue.length} queued, ${this.#room.length} waiting`);
+    this.#verifyWaiting();
     for (const backend of this.pool.backends()) this.#verifyBackend(backend);
     this.#verifyTotals();
+  }
+
+  #verifyWaiting(): void {
+    this.#room.refresh();
+    const backends = [...this.pool.backends()];
+    const hasUsable = backends.some((backend) => this.#takesWork(backend));
+    const hasRoom = backends.some((backend) => this.#mayBePicked(backend));
+    for (const { number, bound, isHandedBack } of this.#room.guests()) {
+      const isStanding = bound !== undefined && !isHandedBack;
+      if (isStanding ? this.#hasRoom(bound, 0) : hasRoom)
+        throw new Error(`waiter ${number} waits although a slot is free`);
+      if (!hasUsable && !this.#isAwaiting() && (bound === undefined || !this.#takesSessions(bound)))
+        throw new Error(`waiter ${number} waits though no backend is left`);
+    }
+    for (const backend of backends) {
+      const length = this.pool.queue.at(backend)?.length ?? 0;
+      const standing = this.#room.boundTo(backend).length;
+      if (length < standing) throw new Error(`${standing} wait at ${backend.id}, not ${length}`);
+    }
   }
 
   #verifyBackend(backend: Backend): void {

@@ -21,13 +21,24 @@ function play(seed: number): PoolWorld {
 }
 
 describe("a pool in a world of chance", () => {
+  const queued = { sentAway: 0, handedBack: 0, servedAtOwn: 0 };
+
   it.each(wanted === undefined ? SEEDS : [Number(wanted)])("keeps every invariant with seed %i", (seed) => {
-    const { picks, ejections, backends, ramps, zonePicks } = play(seed).story;
+    const { picks, ejections, backends, ramps, zonePicks, ...story } = play(seed).story;
     // Otherwise nothing was put to the test.
     expect(picks).toBeGreaterThan(5);
     expect(ejections).toBeGreaterThan(5);
     expect(backends).toBeGreaterThan(20);
     expect(ramps > 100).toBe(seed % 3 !== 0);
     if (seed % 7 < 4) expect(zonePicks).toBeGreaterThan(5);
+    queued.sentAway += story.sentAway;
+    queued.handedBack += story.handedBack;
+    queued.servedAtOwn += story.servedAtOwn;
+  });
+
+  it.skipIf(wanted !== undefined)("sends waiters away, hands them back, and serves them at their own", () => {
+    expect(queued.sentAway).toBeGreaterThan(30);
+    expect(queued.handedBack).toBeGreaterThan(50);
+    expect(queued.servedAtOwn).toBeGreaterThan(200);
   });
 });

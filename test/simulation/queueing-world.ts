@@ -3,7 +3,7 @@ import type { Backend } from "../../src/core/backend.js";
 import type { Lease } from "../../src/core/lease.js";
 import type { Pool } from "../../src/core/pool.js";
 import type { PoolOptions } from "../../src/core/pool-options.js";
-import { apply, endpoint, newPool } from "../support/pool-fixture.js";
+import { apply, endpoint, newPool, waiter } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
 
 export const ADAPTIVE: AdaptiveLimitOptions = {
@@ -124,7 +124,10 @@ export class QueueingWorld {
       this.#serve(lease, cameMs);
       return;
     }
-    const ticket = this.pool.enqueue({ avoid: [], granted: (granted) => this.#serve(granted, cameMs) });
+    const ticket = this.pool.enqueue(
+      waiter((granted) => this.#serve(granted, cameMs)),
+      cameMs,
+    );
     if (ticket === undefined) this.told.refused++;
   }
 

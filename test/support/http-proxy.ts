@@ -1,11 +1,5 @@
-import type {
-  ListenerLimits,
-  ListenerTimeouts,
-  PoolTimeouts,
-  RetryConfig,
-  ReuseConfig,
-  RouteConfig,
-} from "../../src/config/model.js";
+import type { ListenerLimits, ListenerTimeouts, PoolTimeouts, RouteConfig } from "../../src/config/model.js";
+import type { RetryConfig, ReuseConfig } from "../../src/config/retry-model.js";
 import type { AdaptiveLimitOptions } from "../../src/core/adaptive-limit.js";
 import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
@@ -108,6 +102,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       connectMs: 5_000,
       serverMs: 30_000,
       queueMs: 5_000,
+      awaitBackendMs: 0,
       tunnelMs: 3_600_000,
       requestTotalMs: 0,
       upstreamIdleMs: 60_000,
@@ -141,6 +136,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       ...options.limits,
     },
     pool: "pool" in options ? options.pool : "web",
+    priority: undefined,
     routes: options.routes ?? [],
   } as const;
   const listener = new Listener({

@@ -3,6 +3,7 @@ import type { Balancer } from "../../src/core/balancer.js";
 import { Leastconn } from "../../src/core/balancers/leastconn.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import type { Lease } from "../../src/core/lease.js";
+import type { Waiter } from "../../src/core/line.js";
 import type { OutlierOptions } from "../../src/core/outlier.js";
 import type { OverrideTerms } from "../../src/core/override.js";
 import { Pool } from "../../src/core/pool.js";
@@ -123,6 +124,11 @@ export function mustAcquire(pool: Pool, nowMs = 0, avoid: readonly Backend[] = [
   const lease = pool.acquire(avoid, nowMs);
   if (lease === undefined) throw new Error(`no lease: ${pool.refusal()}`);
   return lease;
+}
+
+/** Someone who waits for any backend, but for what is given. */
+export function waiter(granted: (lease: Lease) => void, changes: Partial<Waiter> = {}): Waiter {
+  return { avoid: [], granted, stranded: () => undefined, ...changes };
 }
 
 /** The operator says so, for as long as `ttlMs`. */

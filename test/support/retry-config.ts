@@ -1,10 +1,11 @@
-import type { RetryConfig } from "../../src/config/model.js";
+import type { RetryConfig } from "../../src/config/retry-model.js";
 
 /** What a pool has that says nothing of retries, and the given changes. */
 export function retryConfig(changes: Partial<RetryConfig> = {}): RetryConfig {
   return {
     max: 3,
     redispatch: true,
+    redispatchInterval: 1,
     perTryMs: 0,
     on: ["conn-failure", "empty-response"],
     nonIdempotent: false,

@@ -1,11 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import type {
-  ListenerConfig,
-  PoolTimeouts,
-  RetryConfig,
-  SocketAddressConfig,
-} from "../../src/config/model.js";
+import type { ListenerConfig, PoolTimeouts, SocketAddressConfig } from "../../src/config/model.js";
+import type { RetryConfig } from "../../src/config/retry-model.js";
 import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
 import { Pool } from "../../src/core/pool.js";
@@ -61,6 +57,7 @@ export function listenerConfig(changes: {
       ...changes.limits,
     },
     pool: "web",
+    priority: undefined,
     routes: [],
   };
 }
@@ -110,6 +107,7 @@ export class TcpProxy {
       connectMs: 5000,
       serverMs: 30_000,
       queueMs: 5000,
+      awaitBackendMs: 0,
       tunnelMs: 3_600_000,
       requestTotalMs: 0,
       upstreamIdleMs: 60_000,

@@ -107,7 +107,7 @@ export function size(doc: string, limits: { readonly min: string; readonly max: 
 export function integer(doc: string, { min, max }: Limits) {
   const expected = min === max ? String(min) : `a whole number from ${min} to ${max}`;
   const parse = (input: unknown): Parsed<number> => {
-    const value = typeof input === "string" && /^\d{1,15}$/.test(input) ? Number(input) : input;
+    const value = typeof input === "string" && /^-?\d{1,15}$/.test(input) ? Number(input) : input;
     return typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max
       ? accept(value)
       : refuse(expected);
@@ -116,7 +116,7 @@ export function integer(doc: string, { min, max }: Limits) {
     type: ["integer", "string"],
     minimum: min,
     maximum: max,
-    pattern: `^\\d+$|${SUBSTITUTED}`,
+    pattern: `^${min < 0 ? "-?" : ""}\\d+$|${SUBSTITUTED}`,
   });
 }
 

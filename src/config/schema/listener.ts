@@ -3,6 +3,7 @@ import { parseBind } from "../address.js";
 import type { SocketAddressConfig } from "../model.js";
 import { accept, type Parsed, refuse } from "../parsed.js";
 import { choice, duration, integer, list, scalar, size, strictMap } from "./field.js";
+import { prioritySchema } from "./priority.js";
 import { nameField, routeSchema } from "./route.js";
 
 const bindText = scalar(
@@ -65,6 +66,11 @@ const shared = {
   })
     .prefault({})
     .describe("What one listener takes."),
+  priority: prioritySchema
+    .optional()
+    .describe(
+      "Where its requests stand among those who wait for a slot. By default all are of class 0, first come first served.",
+    ),
 };
 
 /** One entry of `listeners`, after `defaults.listener` was laid below it. */

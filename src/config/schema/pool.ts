@@ -42,6 +42,9 @@ const shared = {
     connect: duration("Longest time to open a connection to a backend.", { min: "1ms" }).prefault("5s"),
     server: duration("Longest silence of a backend that is waited for; 0 for no limit.").prefault("30s"),
     queue: duration("Longest wait for a free slot.", { min: "1ms" }).prefault("5s"),
+    awaitBackend: duration(
+      "How long requests wait for a pool without a usable backend to have one again, from when it lost the last one; 0 to turn them away at once.",
+    ).prefault("0s"),
     tunnel: duration("Longest silence of both sides of a tunnel; 0 for no limit.").prefault("1h"),
     requestTotal: duration(
       "From a request's arrival to the end of its answer, all tries together; 0 for no limit.",
@@ -103,6 +106,10 @@ const shared = {
       min: 0,
       max: 1_000_000,
     }).prefault(1_000),
+    maxQueuePerBackend: integer(
+      "Most of them that wait for the one backend they are bound to; beyond it they go elsewhere, or get 503 without redispatch. 0 for no limit but maxQueue.",
+      { min: 0, max: 1_000_000 },
+    ).prefault(0),
   })
     .refine((limits) => !isAbove(limits.minConnectionsPerBackend, mostOf(limits)), {
       path: ["minConnectionsPerBackend"],
@@ -121,6 +128,9 @@ const shared = {
     .describe(
       "Prefers the backends of the own zone while they can carry it. Off by default: zones make no difference.",
     ),
+  persist: flag(
+    "Sessions bound to a backend are sent there also while it is down or ejected (HAProxy's option persist).",
+  ).prefault(false),
   fallback: nameField("The pool that is used while this one has nothing healthy.").optional(),
   drainDeadline: duration("How long a backend that left discovery may finish its open work.").prefault("30s"),
 };

@@ -49,6 +49,12 @@ const hedge = scalar(
 export const retriesSchema = strictMap({
   max: max.prefault(3),
   redispatch: flag("Whether a later try may go to another backend.").prefault(true),
+  redispatchInterval: integer(
+    "Which retry may leave the backend that a request is bound to by session or key: 1 every one, P every Pth, -1 the last alone, -N the Nth before the last (HAProxy's option redispatch).",
+    { min: -20, max: 20 },
+  )
+    .refine((interval) => interval !== 0, { error: "not 0; redispatch: false forbids it" })
+    .prefault(1),
   perTryTimeout: perTryTimeout.prefault("0s"),
   on: on
     .prefault(["conn-failure", "empty-response"])

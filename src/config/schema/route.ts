@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import { z } from "zod";
 import { accept, type Parsed, refuse } from "../parsed.js";
 import { duration, integer, isAnyMap, list, scalar, strictMap, text } from "./field.js";
+import { prioritySchema } from "./priority.js";
 import { routeRetriesSchema } from "./retries.js";
 
 /** Name of a field or a method: RFC 9110 section 5.6.2. */
@@ -81,6 +82,7 @@ export const routeSchema = strictMap({
     .prefault({})
     .describe("What differs from the pool's timeouts."),
   retries: routeRetriesSchema,
+  priority: prioritySchema.optional().describe("In place of the listener's."),
 });
 
 function parseHostPattern(input: unknown): Parsed<string> {

@@ -73,6 +73,18 @@ export class ConsistentHash implements Balancer {
     return this.#ring.length === 0 ? undefined : this.#members.at(this.#ring.rowAt(this.#ring.begin(hash)));
   }
 
+  home(avoid: readonly Backend[], hash: number): Backend | undefined {
+    if (this.#members.isBounded) return undefined;
+    const { length } = this.#ring;
+    let point = this.#ring.begin(hash);
+    for (let step = Math.min(length, LONGEST_WALK); step > 0; step--) {
+      const backend = this.#members.at(this.#ring.rowAt(point));
+      if (backend !== undefined && !avoid.includes(backend)) return backend;
+      point = point + 1 === length ? 0 : point + 1;
+    }
+    return undefined;
+  }
+
   taken(backend: Backend): void {
     this.#members.count(backend);
   }

@@ -44,6 +44,10 @@ export class Keyed implements Balancer {
     return this.#byKey.placeOf?.(hash);
   }
 
+  home(avoid: readonly Backend[], hash: number): Backend | undefined {
+    return this.#byKey.home?.(avoid, hash);
+  }
+
   taken(backend: Backend): void {
     this.#byKey.taken(backend);
     this.#others.taken(backend);

@@ -82,6 +82,20 @@ export class Maglev implements Balancer {
     return backends[table[hash % table.length] as number];
   }
 
+  home(avoid: readonly Backend[], hash: number): Backend | undefined {
+    if (this.#members.isBounded || this.size === 0) return undefined;
+    if (!this.isSettled) this.#goOn();
+    const { table, backends } = this.#whole as MaglevBuild;
+    if (backends.length === 0) return undefined;
+    let slot = hash % table.length;
+    for (let step = 0; step < LONGEST_WALK; step++) {
+      const backend = backends[table[slot] as number] as Backend;
+      if (this.#members.has(backend) && !avoid.includes(backend)) return backend;
+      slot = slot + 1 === table.length ? 0 : slot + 1;
+    }
+    return undefined;
+  }
+
   taken(backend: Backend): void {
     this.#members.count(backend);
   }

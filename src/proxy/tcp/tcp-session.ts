@@ -1,4 +1,5 @@
 import type { Lease } from "../../core/lease.js";
+import type { Priority } from "../../core/line.js";
 import type { Outcome } from "../../core/outcome.js";
 import { COUNTER } from "../../core/scoreboard.js";
 import type { Clock } from "../../platform/clock.js";
@@ -25,6 +26,8 @@ export interface TcpOptions {
   readonly listener: string;
   /** The pool of a new session. */
   readonly upstream: () => TcpUpstream;
+  /** Where its sessions stand among those who wait; undefined for where they came. */
+  readonly priority?: Priority | undefined;
   readonly clock: Clock;
   readonly accessLog: AccessSink;
 }
@@ -45,7 +48,7 @@ class TcpSession
 {
   readonly kind = "tunnel";
   readonly #options: TcpOptions;
-  readonly #upstream: TcpUpstream;
+  #upstream: TcpUpstream;
   readonly #client: Connection;
   readonly #context: SessionContext;
   readonly #record: AccessRecord;
@@ -54,7 +57,7 @@ class TcpSession
   #lease: Lease | undefined;
   #dial: Dial | undefined;
   #tunnel: Tunnel | undefined;
-  readonly #stick: TableStick | undefined;
+  #stick: TableStick | undefined;
   #connectingSinceMs: number | undefined;
   #connectedMs = 0;
   #isOver = false;
@@ -71,11 +74,10 @@ class TcpSession
     this.#record.clientAddress = client.remoteAddress;
     this.#record.clientPort = client.remotePort;
     this.#record.startedWallMs = clock.wallMs();
-    this.#record.pool = upstream.pool.name;
     client.handler = this;
     this.#search = new BackendSearch(upstream, upstream.retries.max, this.#record, this, clock);
-    this.#stick = upstream.affinity?.beginTunnel(this.#search, client.remoteAddress);
-    this.#search.begin(this.#startedMs);
+    this.#search.priority = options.priority;
+    this.#begin(this.#startedMs);
   }
 
   // ---------------------------------------------------------------- from outside
@@ -103,6 +105,21 @@ class TcpSession
     upstream.work.add(lease.backend, this);
     const { host, port } = lease.backend.endpoint;
     this.#dial = dialConnection({ host, port }, upstream.timeouts.connectMs, clock, this);
+  }
+
+  #begin(nowMs: number): void {
+    this.#record.pool = this.#upstream.pool.name;
+    this.#stick = this.#upstream.affinity?.beginTunnel(this.#search, this.#client.remoteAddress);
+    this.#search.begin(nowMs);
+  }
+
+  onNoBackend(): boolean {
+    const next = this.#options.upstream();
+    if (next.pool === this.#upstream.pool || next.pool.tiers.state.usable === 0) return false;
+    this.#upstream = next;
+    this.#search.moveTo(next);
+    this.#begin(this.#options.clock.nowMs());
+    return true;
   }
 
   onSearchFailed(error: ProxyError): void {

@@ -33,6 +33,7 @@ describe("a connection", () => {
       pools: [{ pool: "web", weight: 1 }],
       timeouts: { requestTotalMs: undefined, serverMs: undefined },
       retries: { max: undefined, perTryMs: undefined, on: undefined },
+      priority: undefined,
     };
     const { proxy, backend } = await aScene({ routes: [route], pool: undefined });
     const client = proxy.dial();

@@ -85,6 +85,7 @@ describe("a minimal file", () => {
             maxHeaders: 128,
           },
           pool: "web",
+          priority: undefined,
           routes: [],
         },
       ],
@@ -122,6 +123,7 @@ describe("a minimal file", () => {
             connectMs: 5_000,
             serverMs: 30_000,
             queueMs: 5_000,
+            awaitBackendMs: 0,
             tunnelMs: 3_600_000,
             requestTotalMs: 0,
             upstreamIdleMs: 60_000,
@@ -172,6 +174,7 @@ describe("a minimal file", () => {
           },
           limits: {
             ...{ maxConnectionsPerBackend: 0, maxRequestsPerBackend: 0, maxQueue: 1_000 },
+            maxQueuePerBackend: 0,
             ...{
               minConnectionsPerBackend: 0,
               fullConnections: 409,
@@ -182,6 +185,7 @@ describe("a minimal file", () => {
           allBackups: false,
           panicThreshold: 50,
           zone: undefined,
+          persist: false,
           fallback: undefined,
           drainDeadlineMs: 30_000,
         },
@@ -793,6 +797,35 @@ describe("loadConfig", () => {
     expect(await loadConfig(join(folder, "no.yaml"), { env: {} })).toMatchObject({
       problems: [{ message: "no such file" }],
     });
+  });
+});
+
+describe("a priority", () => {
+  const listener = (protocol: string, priority: string, route = "{ pool: web }") =>
+    `listeners: [{ name: front, bind: ":80", protocol: ${protocol}, pool: web, priority: ${priority}${
+      protocol === "http" ? `, routes: [${route}]` : ""
+    } }]
+pools: [{ name: web, discovery: { type: file, path: e.yaml } }]`;
+
+  it("is read of a listener and of a route, early offsets and text included", () => {
+    const route = '{ pool: web, priority: { class: "-3", offset: -1500ms, header: X-Class } }';
+    const [front] = read(listener("http", "{ class: 7, offset: 2s }", route)).listeners;
+    expect(front?.priority).toEqual({ class: 7, offsetMs: 2_000, header: undefined });
+    expect(front?.routes[0]?.priority).toEqual({ class: -3, offsetMs: -1_500, header: "x-class" });
+  });
+
+  it("is class 0 at once where nothing is said of it", () => {
+    const [front] = read(listener("http", "{}")).listeners;
+    expect([front?.priority, front?.routes[0]?.priority]).toEqual([
+      { class: 0, offsetMs: 0, header: undefined },
+      undefined,
+    ]);
+  });
+
+  it("comes from no header of a tcp listener", () => {
+    expect(read(listener("tcp", "{ class: 1 }")).listeners[0]?.priority?.class).toBe(1);
+    const problems = problemsOf(listener("tcp", "{ header: x-class }"));
+    expect(problems.join()).toMatch(/listeners\[0\]\.priority\.header.*no header on a tcp listener/);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { AdaptiveLimit, type AdaptiveLimitOptions } from "../../../src/core/adaptive-limit.js";
-import { apply, backendNamed, endpoint, mustAcquire, newPool } from "../../support/pool-fixture.js";
+import { apply, backendNamed, endpoint, mustAcquire, newPool, waiter } from "../../support/pool-fixture.js";
 
 const OPTIONS: AdaptiveLimitOptions = {
   minLimit: 4,
@@ -135,8 +135,18 @@ describe("a pool whose limits follow latency", () => {
     const leases = Array.from({ length: 4 }, () => mustAcquire(pool));
     expect(pool.acquire([], 0)).toBeUndefined();
     expect(pool.refusal()).toBe("all-full");
-    expect(pool.enqueue({ avoid: [], granted: (lease) => leases.push(lease) })).toBeDefined();
-    expect(pool.enqueue({ avoid: [], granted: () => {} })).toBeUndefined();
+    expect(
+      pool.enqueue(
+        waiter((lease) => leases.push(lease)),
+        0,
+      ),
+    ).toBeDefined();
+    expect(
+      pool.enqueue(
+        waiter(() => {}),
+        0,
+      ),
+    ).toBeUndefined();
     expect(row.limit).toBe(4);
     pool.reconfigure({ ...pool.options, adaptiveLimit: undefined }, 1);
     expect([row.limit, leases.length, backendNamed(pool, "a").adaptive]).toEqual([0, 5, undefined]);

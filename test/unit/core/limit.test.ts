@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { type GrowingLimit, limitAt } from "../../../src/core/limit.js";
 import type { Pool } from "../../../src/core/pool.js";
-import { apply, backendNamed, endpoint, mustAcquire, newPool, terms } from "../../support/pool-fixture.js";
+import {
+  apply,
+  backendNamed,
+  endpoint,
+  mustAcquire,
+  newPool,
+  terms,
+  waiter,
+} from "../../support/pool-fixture.js";
 
 describe("a limit that grows with load", () => {
   const growing: GrowingLimit = { least: 2, fullLoad: 100 };
@@ -36,7 +44,11 @@ describe("the limits of a pool", () => {
     const come = () => {
       const lease = pool.acquire([], 1);
       if (lease !== undefined) leases.push(lease);
-      else pool.enqueue({ avoid: [], granted: (granted) => leases.push(granted) });
+      else
+        pool.enqueue(
+          waiter((granted) => leases.push(granted)),
+          1,
+        );
       return [leases.length, pool.queue.length, ...limits(pool)];
     };
     // Three times 4 / 8 is still 1; the fourth lifts it to 2, and the third comes before it.

@@ -12,6 +12,7 @@ import {
   newPool,
   OUTLIER,
   terms,
+  waiter,
 } from "../../support/pool-fixture.js";
 
 function ids(pool: Pool): string[] {
@@ -325,10 +326,10 @@ describe("a pool's detection", () => {
 
 describe("a pool's queue", () => {
   function waitIn(pool: Pool, name: string, granted: string[]) {
-    return pool.enqueue({
-      avoid: [],
-      granted: (lease) => granted.push(`${name} ${lease.backend.endpoint.id}`),
-    });
+    return pool.enqueue(
+      waiter((lease) => granted.push(`${name} ${lease.backend.endpoint.id}`)),
+      0,
+    );
   }
 
   it("hands a freed slot to who has waited longest, and none to newcomers", () => {
@@ -376,12 +377,12 @@ describe("a pool's queue", () => {
     const pool = newPool({ maxInFlightPerBackend: 1, onInvariantBroken: (what) => broken.push(what) });
     apply(pool, [endpoint("a")]);
     const lease = mustAcquire(pool);
-    pool.enqueue({
-      avoid: [],
-      granted: () => {
+    pool.enqueue(
+      waiter(() => {
         throw new Error("oh");
-      },
-    });
+      }),
+      0,
+    );
     const granted: string[] = [];
     waitIn(pool, "next", granted);
     lease.release("success", 200, 0);
@@ -396,15 +397,15 @@ describe("a pool's queue", () => {
     const lease = mustAcquire(pool);
     const granted: number[] = [];
     for (const turn of [1, 2, 3]) {
-      pool.enqueue({
-        avoid: [],
-        granted: (slot) => {
+      pool.enqueue(
+        waiter((slot) => {
           granted.push(turn);
           // A newcomer in the middle of it all must not overtake.
           slot.release("success", 200, 0);
           if (turn < 3) expect(pool.acquire([], 0)).toBeUndefined();
-        },
-      });
+        }),
+        0,
+      );
     }
     lease.release("success", 200, 0);
     expect(granted).toEqual([1, 2, 3]);

@@ -5,7 +5,7 @@ import type { Outcome } from "../../../src/core/outcome.js";
 import type { OutlierOptions } from "../../../src/core/outlier.js";
 import type { Pool } from "../../../src/core/pool.js";
 import type { PoolOptions } from "../../../src/core/pool-options.js";
-import { apply, backendNamed, endpoint, newPool, OUTLIER } from "../../support/pool-fixture.js";
+import { apply, backendNamed, endpoint, newPool, OUTLIER, waiter } from "../../support/pool-fixture.js";
 
 /** `e0` was ejected at 0 after three failures, until 5000. */
 function poolWithEjected(
@@ -116,8 +116,11 @@ describe("a backend on probation", () => {
     const leases = [pool.acquire([], 5_000), pool.acquire([], 5_000), pool.acquire([], 5_000)];
     expect(pool.acquire([], 5_000)).toBeUndefined();
     const granted: Lease[] = [];
-    const waiter = { avoid: [], granted: (lease: Lease) => void granted.push(lease) };
-    for (let wait = 0; wait < 2; wait++) pool.enqueue(waiter);
+    for (let wait = 0; wait < 2; wait++)
+      pool.enqueue(
+        waiter((lease) => void granted.push(lease)),
+        5_000,
+      );
     leases.find((lease) => lease?.backend.endpoint.id === "e0")?.release("success", 200, 5_010);
     expect(granted.map(({ backend }) => backend.endpoint.id)).toEqual(["e0", "e0"]);
   });

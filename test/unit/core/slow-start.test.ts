@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { Pool } from "../../../src/core/pool.js";
 import type { PoolOptions } from "../../../src/core/pool-options.js";
 import { rampedLimit, rampShare, type SlowStartOptions, stepAtMs } from "../../../src/core/slow-start.js";
-import { apply, backendNamed, endpoint, mustAcquire, newPool, terms } from "../../support/pool-fixture.js";
+import {
+  apply,
+  backendNamed,
+  endpoint,
+  mustAcquire,
+  newPool,
+  terms,
+  waiter,
+} from "../../support/pool-fixture.js";
 
 const LINEAR: SlowStartOptions = { windowMs: 16_000, aggression: 1, minPercent: 0 };
 
@@ -130,7 +138,11 @@ describe("the limit of a backend that ramps", () => {
     expect(backend.row.limit).toBe(1);
     mustAcquire(pool, 1_000);
     let granted = 0;
-    for (let waiter = 0; waiter < 2; waiter++) pool.enqueue({ avoid: [], granted: () => void granted++ });
+    for (let count = 0; count < 2; count++)
+      pool.enqueue(
+        waiter(() => void granted++),
+        1_000,
+      );
     pool.tick(7_999);
     expect([backend.row.limit, granted]).toEqual([1, 0]);
     pool.tick(8_000);

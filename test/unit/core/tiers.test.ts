@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { PoolEvent } from "../../../src/core/events.js";
 import type { Pool } from "../../../src/core/pool.js";
 import type { TierOptions } from "../../../src/core/tiers.js";
-import { apply, backendNamed, endpoint, mustAcquire, newPool, terms } from "../../support/pool-fixture.js";
+import {
+  apply,
+  backendNamed,
+  endpoint,
+  mustAcquire,
+  newPool,
+  terms,
+  waiter,
+} from "../../support/pool-fixture.js";
 
 /** A pool of backends named by tier and number, such as `1b` for the second of tier 1. */
 function poolOf(names: readonly string[], tiers: Partial<TierOptions> = {}, limit = 0): Pool {
@@ -135,7 +143,10 @@ describe("tiers", () => {
     const pool = poolOf(["0a", "1a"], {}, 1);
     mustAcquire(pool);
     const got: string[] = [];
-    pool.enqueue({ avoid: [], granted: (lease) => got.push(lease.backend.endpoint.id) });
+    pool.enqueue(
+      waiter((lease) => got.push(lease.backend.endpoint.id)),
+      0,
+    );
     down(pool, "0a");
     expect(got).toEqual(["1a"]);
   });

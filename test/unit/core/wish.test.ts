@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Lease } from "../../../src/core/lease.js";
+import type { Waiter } from "../../../src/core/line.js";
 import type { Pool } from "../../../src/core/pool.js";
-import type { Waiter } from "../../../src/core/queue.js";
-import { apply, backendNamed, endpoint, newPool, terms } from "../../support/pool-fixture.js";
+import { apply, backendNamed, endpoint, newPool, terms, waiter } from "../../support/pool-fixture.js";
 
 function poolOfTwo(limit = 0): Pool {
   const pool = newPool({ maxInFlightPerBackend: limit });
@@ -22,14 +22,13 @@ function waiterFor(
   granted: string[],
   held: Lease[],
 ): Waiter {
-  return {
-    avoid: [],
-    bound: bound === undefined ? undefined : backendNamed(pool, bound),
-    granted: (lease) => {
+  return waiter(
+    (lease) => {
       held.push(lease);
       granted.push(`${name} on ${lease.backend.endpoint.id}`);
     },
-  };
+    { bound: bound === undefined ? undefined : backendNamed(pool, bound) },
+  );
 }
 
 describe("a bound wish", () => {
@@ -107,19 +106,23 @@ describe("a bound wish", () => {
     const onB = pool.acquire([], 0);
     const granted: string[] = [];
     const held: Lease[] = [];
-    pool.enqueue(waiterFor(pool, "bound", "a", granted, held));
-    pool.enqueue(waiterFor(pool, "free", undefined, granted, held));
+    pool.enqueue(waiterFor(pool, "bound", "a", granted, held), 0);
+    pool.enqueue(waiterFor(pool, "free", undefined, granted, held), 0);
     onB?.release("success", 200, 1);
     expect(granted).toEqual(["free on b"]);
     onA?.release("success", 200, 1);
-    expect([granted, pool.queue.length, pool.queue.boundCount]).toEqual([["free on b", "bound on a"], 0, 0]);
+    expect([granted, pool.queue.length, pool.queue.at(a)?.length]).toEqual([
+      ["free on b", "bound on a"],
+      0,
+      0,
+    ]);
   });
 
   it("lets those without a bond pass a queue of bound ones when a slot is free", () => {
     const pool = poolOfTwo(1);
     const a = backendNamed(pool, "a");
     pool.acquireFor({ avoid: [], bound: a }, 0);
-    pool.enqueue(waiterFor(pool, "bound", "a", [], []));
+    pool.enqueue(waiterFor(pool, "bound", "a", [], []), 0);
     expect(pool.acquire([], 0)?.backend.endpoint.id).toBe("b");
   });
 
@@ -143,7 +146,7 @@ describe("a bound wish", () => {
     const a = backendNamed(pool, "a");
     pool.acquireFor({ avoid: [], bound: a }, 0);
     const granted: string[] = [];
-    pool.enqueue(waiterFor(pool, "bound", "a", granted, []));
+    pool.enqueue(waiterFor(pool, "bound", "a", granted, []), 0);
     pool.setCheck(a, "down", "refused", 1);
     expect(granted).toEqual(["bound on b"]);
   });

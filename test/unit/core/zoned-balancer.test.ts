@@ -2,7 +2,15 @@ import { describe, expect, it } from "vitest";
 import { explainPick } from "../../../src/core/explain.js";
 import type { Pool } from "../../../src/core/pool.js";
 import type { ZoneOptions } from "../../../src/core/zoned-balancer.js";
-import { apply, backendNamed, endpoint, mustAcquire, newPool, terms } from "../../support/pool-fixture.js";
+import {
+  apply,
+  backendNamed,
+  endpoint,
+  mustAcquire,
+  newPool,
+  terms,
+  waiter,
+} from "../../support/pool-fixture.js";
 
 const ZONE: ZoneOptions = { own: "a", minPercent: 100, minBackends: 2, spillFactor: 0 };
 
@@ -73,7 +81,10 @@ describe("zones", () => {
     expect(picksOf(pool, 3)).toEqual({ b: 3 });
     expect(pool.refusal()).toBe("all-full");
     const granted: string[] = [];
-    pool.enqueue({ avoid: [], granted: ({ backend }) => void granted.push(backend.endpoint.id) });
+    pool.enqueue(
+      waiter(({ backend }) => void granted.push(backend.endpoint.id)),
+      0,
+    );
     spilled.release("success", 200, 2);
     expect(granted).toEqual([spilled.backend.endpoint.id]);
   });

@@ -23,6 +23,7 @@ function route(
     ),
     timeouts: { requestTotalMs: undefined, serverMs: undefined },
     retries: { max: undefined, perTryMs: undefined, on: undefined },
+    priority: undefined,
   };
 }
 
@@ -94,6 +95,15 @@ describe("a route", () => {
     ["/X", false],
   ])("of path /x takes %s: %s", (target, isTaken) => {
     expect(poolOf([route({ path: "/x" }, "web")], { target })).toBe(isTaken ? "web" : undefined);
+  });
+
+  it("has the priority of its route, or else of the listener", () => {
+    const priority = (number: number) => ({ class: number, offsetMs: 0, header: undefined });
+    const own = { ...route({ path: "/own" }, "a"), priority: priority(1) };
+    const router = new Router([own, route({ path: "/none" }, "a")], "b", service, () => 0, priority(2));
+    const classOf = (target: string) =>
+      router.route({ method: "GET", authority: "", target, value: () => undefined })?.priority?.fixed.class;
+    expect([classOf("/own"), classOf("/none"), classOf("/unrouted")]).toEqual([1, 2, 2]);
   });
 
   it("looks at method and fields exactly, all of them", () => {
