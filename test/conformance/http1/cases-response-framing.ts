@@ -228,6 +228,11 @@ export const FRAMED_RESPONSES: readonly ResponseCase[] = [
     "a bare CR for the empty line",
     "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\rX\r\n\r\n",
   ),
+  invalid(
+    "RFC 9112 4",
+    "a NUL for the CR of the status line",
+    "HTTP/1.1 200 OK\0\nContent-Length: 0\r\n\r\n",
+  ),
   invalid("RFC 9112 4", "a DEL in the reason", "HTTP/1.1 200 O\x7fK\r\nContent-Length: 0\r\n\r\n"),
   invalid("RFC 9112 4", "no space behind the version", "HTTP/1.1200 OK\r\nContent-Length: 0\r\n\r\n"),
   invalid("RFC 9112 4", "a letter behind the status", "HTTP/1.1 200OK\r\nContent-Length: 0\r\n\r\n"),

@@ -108,6 +108,42 @@ describe.each(MODES)("a connection over a %s", (mode) => {
     expect(await drink(blocked, 0x41)).toEqual({ bytes: total, strange: 0 });
   });
 
+  // Too much for a text, and once too little for a buffer of the source's own: that is read where everybody reads.
+  it.each([20_000, 60_000])("keeps what it could not send of reads of %i bytes", async (bytes) => {
+    const connections: Connection[] = [];
+    let relayed = 0;
+    const port = await listen(mode, (connection) => {
+      connections.push(connection);
+      const target = connections[0];
+      if (target === connection) return { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+      const relay = (chunk: Buffer): void => {
+        relayed += chunk.length;
+        // What comes last of all only overwrites.
+        if (chunk[0] === 0x41) target?.write(chunk);
+      };
+      return { onData: relay, onEnd() {}, onDrain() {}, onClose() {} };
+    });
+    const blocked = await client(port);
+    blocked.pause();
+    while (connections.length < 1) await turn();
+    const source = await client(port);
+    const portion = Buffer.alloc(bytes, 0x41);
+    let sent = 0;
+    const relay = async (chunk: Buffer): Promise<void> => {
+      source.write(chunk);
+      sent += chunk.length;
+      while (relayed < sent) await turn();
+    };
+    while ((connections[0]?.pendingBytes ?? 0) === 0) await relay(portion);
+    const total = sent;
+    await relay(Buffer.alloc(bytes, 0x42));
+    expect(connections[0]?.pendingBytes).toBeGreaterThan(0);
+    const drunk = drink(blocked, 0x41);
+    while ((connections[0]?.pendingBytes ?? 0) > 0) await turn();
+    connections[0]?.end();
+    expect(await drunk).toEqual({ bytes: total, strange: 0 });
+  });
+
   it("keeps text, bytes and text behind them together, of any size", async () => {
     const sizes = [0, 1, 5_000, 16_384, 20_000, 65_536];
     const port = await listen(mode, (connection) => ({
