@@ -171,11 +171,12 @@ function affinityOf(config: PoolConfig, pool: Pool, clock: Clock, inForce?: Affi
   return new Affinity(balance, affinity, pool, clock, inForce);
 }
 
-function connectionOptions({ timeouts, limits, reuse }: PoolConfig): UpstreamConnectionsOptions {
+function connectionOptions({ timeouts, limits, reuse, affinity }: PoolConfig): UpstreamConnectionsOptions {
   return {
     idleMs: timeouts.upstreamIdleMs,
     maxPerBackend: limits.maxConnectionsPerBackend,
     isReusing: reuse.mode !== "never",
+    isBinding: affinity?.type === "cookie" || affinity?.type === "table",
   };
 }
 

@@ -93,6 +93,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       idleMs: options.timeouts?.upstreamIdleMs ?? 60_000,
       maxPerBackend: options.maxConnectionsPerBackend ?? 0,
       isReusing: options.reuse?.mode !== "never",
+      isBinding: options.affinity !== undefined,
     },
     clock,
   );

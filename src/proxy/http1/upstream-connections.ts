@@ -12,6 +12,8 @@ export interface UpstreamConnectionsOptions {
   readonly maxPerBackend: number;
   /** Whether connections are used again at all. */
   readonly isReusing: boolean;
+  /** Whether clients are bound to backends, and so come to one that takes no other work. */
+  readonly isBinding: boolean;
 }
 
 /** The connections to one backend. */
@@ -75,10 +77,7 @@ export class UpstreamConnections implements UpstreamKeeper {
 
   keep(connection: Http1Upstream): void {
     const connections = this.#byBackend.get(connection.backend);
-    const { facts } = connection.backend;
-    const isWanted =
-      facts.discovery.state !== "gone" && facts.admin.state !== "maint" && this.#options.isReusing;
-    if (connections === undefined || !isWanted || this.#isStopped) {
+    if (connections === undefined || !this.#mayServe(connection.backend) || this.#isStopped) {
       connection.close();
       return;
     }
@@ -112,6 +111,13 @@ export class UpstreamConnections implements UpstreamKeeper {
     for (const backend of [...this.#byBackend.keys()]) this.closeIdle(backend);
   }
 
+  /** Whether a connection to it may be of use to another request. */
+  #mayServe({ facts, row }: Backend): boolean {
+    const { isReusing, isBinding } = this.#options;
+    if (!isReusing || facts.discovery.state === "gone" || facts.admin.state === "maint") return false;
+    return isBinding || (facts.admin.state === "ready" && row.weight16 > 0);
+  }
+
   #onEvent(event: PoolEvent): void {
     switch (event.type) {
       case "backend-leaving":
@@ -122,6 +128,9 @@ export class UpstreamConnections implements UpstreamKeeper {
         if (event.to === "down" || event.to === "ejected" || event.to === "maint" || event.to === "drain") {
           this.closeIdle(event.backend);
         }
+        return;
+      case "weight-changed":
+        if (!this.#mayServe(event.backend)) this.closeIdle(event.backend);
         return;
       default:
         return;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ConnectionMode } from "../../../src/proxy/connection-mode.js";
+import { terms } from "../../support/pool-fixture.js";
 import { turn, until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
 import { ManualClock } from "../../unit/control/sources/manual-clock.js";
@@ -27,6 +28,35 @@ describe.each(MODES)("connections, over a %s", (connectionMode) => {
     expect(backend.connections).toHaveLength(1);
     expect(proxy.records.map(({ isReused }) => isReused)).toEqual([false, true, true, true, true]);
   });
+
+  it.each([false, true])(
+    "to a drained or weightless backend are kept only for bound clients: %s",
+    async (isBinding) => {
+      const { proxy, backend } = await aScene({ connectionMode });
+      proxy.connections.reconfigure({ idleMs: 60_000, maxPerBackend: 0, isReusing: true, isBinding });
+      const [only] = [...proxy.pool.backends()];
+      if (only === undefined) throw new Error("no backend");
+      const said = terms();
+      const client = proxy.dial();
+      // While the answer is under way, so that the connection comes back to a backend that is out.
+      backend.script = () => {
+        proxy.pool.setAdmin(only, "drain", said, 0);
+        return answer(OK);
+      };
+      await client.send(GET);
+      await client.receives(OK);
+      await proxy.settled();
+      await until(() => proxy.connections.count(only).open === (isBinding ? 1 : 0));
+      proxy.pool.setAdmin(only, "ready", said, 0);
+      backend.script = () => answer(OK);
+      await client.send(GET);
+      await client.until((text) => text === OK + OK);
+      await proxy.settled();
+      expect(proxy.connections.count(only).idle).toBe(1);
+      proxy.pool.setWeight(only, { kind: "weight", weight: 0 }, said, 0);
+      expect(proxy.connections.count(only).idle).toBe(isBinding ? 1 : 0);
+    },
+  );
 
   it("answer pipelined requests in order, one at a time (RFC 9112 9.3.2)", async () => {
     const { proxy, backend } = await aScene({ connectionMode });
