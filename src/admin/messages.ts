@@ -118,6 +118,8 @@ export class Messages {
       inFlight: row.inFlight,
       inFlightMax: row.maxInFlight,
       inFlightLimit: row.limit,
+      queue: pool.queue.at(backend)?.length ?? 0,
+      queueMax: pool.queue.at(backend)?.longest ?? 0,
       open: { requests: open.requests, tunnels: open.tunnels },
       joined: time.at(backend.joinedMs),
       lastUsed: time.at(backend.lastUsedMs),

@@ -23,7 +23,7 @@ const UNSAFE = /[^ !#-[\]-~]/;
  * - `bytesIn` from the client, `bytesOut` to the client
  * - `TR` (http), `Tw`, `Tc`, `Tr` (http), `Ta` (http) or `Tt` (tcp): HAProxy's timers in milliseconds with up
  *   to one decimal, -1 for what was not reached
- * - `queuePosition` how many were ahead in the queue; `processConnections`, `listenerConnections`,
+ * - `queuePosition` how many were ahead in the queue, and `backendQueuePosition` in the one at its own backend if any were; `processConnections`, `listenerConnections`,
  *   `poolConnections`, `backendConnections` open at the end, this one included
  */
 export function formatJson(record: AccessRecord): string {
@@ -45,6 +45,7 @@ export function formatJson(record: AccessRecord): string {
   if (record.isRedispatched) line += `,"redispatched":true`;
   if (record.hedge !== undefined) line += `,"hedge":"${record.hedge}"`;
   if (record.isReused) line += `,"reused":true`;
+  if (record.backendQueuePosition > 0) line += `,"backendQueuePosition":${record.backendQueuePosition}`;
   line += `,"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut}${timers(record, isHttp)}`;
   return (
     `${line},"queuePosition":${record.queuePosition},"processConnections":${record.processConnections}` +

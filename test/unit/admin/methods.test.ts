@@ -287,6 +287,17 @@ describe("ListPools and ListBackends", () => {
     expect(zoned.total("ownZonePicks")).toBe(1);
   });
 
+  it("says how many wait for a backend alone, and how many did at most", () => {
+    const { web, listBackends } = sceneOf();
+    const backend = [...web.backends()][0];
+    const waiter = { avoid: [], bound: backend, granted: () => undefined, stranded: () => undefined };
+    web.enqueue(waiter, 0);
+    web.enqueue(waiter, 0)?.cancel();
+    const { backends } = listBackends(ListBackendsRequest.fromPartial({ pool: "web" }));
+    const queues = backends.map(({ backend: id, queue, queueMax }) => [id, queue, queueMax]);
+    expect(queues.filter(([, , most]) => most !== 0)).toEqual([[backend?.id, 1, 2]]);
+  });
+
   it("selects by pool, backend and eligibility", () => {
     const { listBackends, setState } = sceneOf();
     setState(SetStateRequest.fromPartial({ pool: "web", backend: "a", state: AdminState.ADMIN_STATE_MAINT }));

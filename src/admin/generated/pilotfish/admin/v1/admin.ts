@@ -502,7 +502,13 @@ export interface Backend {
   /** Whether it gets new work as things stand: eligible and of the tier in use, or drawn in by a panic. */
   takesWork: boolean;
   /** Whom it is to keep; absent where nothing keeps clients at a backend. */
-  bound?: BoundSessions | undefined;
+  bound?:
+    | BoundSessions
+    | undefined;
+  /** Requests that wait for this one, since they are bound to it. */
+  queue: number;
+  /** The longest that was since the maxima were cleared. */
+  queueMax: number;
 }
 
 export interface Backend_MetaEntry {
@@ -2872,6 +2878,8 @@ function createBaseBackend(): Backend {
     tier: 0,
     takesWork: false,
     bound: undefined,
+    queue: 0,
+    queueMax: 0,
   };
 }
 
@@ -2957,6 +2965,12 @@ export const Backend: MessageFns<Backend> = {
     }
     if (message.bound !== undefined) {
       BoundSessions.encode(message.bound, writer.uint32(218).fork()).join();
+    }
+    if (message.queue !== 0) {
+      writer.uint32(224).uint32(message.queue);
+    }
+    if (message.queueMax !== 0) {
+      writer.uint32(232).uint32(message.queueMax);
     }
     return writer;
   },
@@ -3193,6 +3207,22 @@ export const Backend: MessageFns<Backend> = {
             message.bound = BoundSessions.decode(reader, reader.uint32());
             continue;
           }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.queue = reader.uint32();
+            continue;
+          }
+          case 29: {
+            if (tag !== 232) {
+              break;
+            }
+
+            message.queueMax = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3261,6 +3291,8 @@ export const Backend: MessageFns<Backend> = {
     message.bound = (object.bound !== undefined && object.bound !== null)
       ? BoundSessions.fromPartial(object.bound)
       : undefined;
+    message.queue = object.queue ?? 0;
+    message.queueMax = object.queueMax ?? 0;
     return message;
   },
 };
