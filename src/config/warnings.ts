@@ -15,6 +15,7 @@ export function findWarnings(config: Config, report: Report): void {
       at: "value",
     });
   }
+  warnOfUnreadKeys(config, report);
   if (config.service !== undefined) warnOfAdvertised(config, config.service, report);
   for (const [index, listener] of config.listeners.entries()) {
     const path = ["listeners", index];
@@ -26,6 +27,31 @@ export function findWarnings(config: Config, report: Report): void {
       const message = `never reached: routes[${last}] before it matches every request`;
       report.add({ path: [...path, "routes", last + 1], message, at: "value" });
     }
+  }
+}
+
+/** A TCP listener knows nothing of its clients but their addresses. */
+function warnOfUnreadKeys({ listeners, pools }: Config, report: Report): void {
+  const usedBy = (protocol: "http" | "tcp") => {
+    const used = new Set(listeners.filter((each) => each.protocol === protocol).flatMap(poolsOf));
+    for (let size = -1; size !== used.size; ) {
+      size = used.size;
+      for (const { name, fallback } of pools)
+        if (fallback !== undefined && used.has(name)) used.add(fallback);
+    }
+    return used;
+  };
+  const byHttp = usedBy("http");
+  const byTcp = usedBy("tcp");
+  for (const [index, { name, affinity, balance }] of pools.entries()) {
+    if (!byTcp.has(name) || byHttp.has(name)) continue;
+    const warn = (field: string, what: string) => {
+      const message = `does nothing: only tcp listeners use the pool ${name}, and they read no ${what}; expected source`;
+      report.add({ path: ["pools", index, field], message, at: "key" });
+    };
+    if (affinity?.type === "cookie") warn("affinity", "cookie");
+    else if (affinity !== undefined && affinity.on !== "source") warn("affinity", affinity.on);
+    if ("on" in balance && balance.on !== "source") warn("balance", balance.on);
   }
 }
 

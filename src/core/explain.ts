@@ -184,7 +184,8 @@ export function explainPick(
   );
   candidates.sort(compareCandidates);
   const refusal = picked === undefined ? pool.refusal(wish) : undefined;
-  const summary = bound === undefined ? summaryOf(pool, picked, avoid) : boundSummary(bound, picked);
+  const summary =
+    bound === undefined ? summaryOf(pool, picked, avoid, wish.hash) : boundSummary(bound, picked);
   return { picked, refusal, summary, candidates };
 }
 
@@ -270,7 +271,12 @@ function overruledWords(backend: Backend): string {
   return "";
 }
 
-function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Backend[]): string {
+function summaryOf(
+  pool: Pool,
+  picked: Backend | undefined,
+  avoid: readonly Backend[],
+  hash: number | undefined,
+): string {
   const waiting = pool.queue.length > 0 ? `; ${pool.queue.length} in the queue come first` : "";
   const zone = pool.tiers.zoneWords;
   const among = `${amongWords(pool)}${zone === "" ? "" : `; ${zone}`}${waiting}`;
@@ -283,7 +289,8 @@ function summaryOf(pool: Pool, picked: Backend | undefined, avoid: readonly Back
       ? `nothing to pick: none of ${pool.size} backends takes new work: ${outOfWorkWords(pool.backends())}`
       : `nothing to pick now: ${among}, all of them at their limit; requests wait in the queue`;
   }
-  const how = pickedWords(pool.algorithm, picked);
+  const isByKey = hash !== undefined && pool.tiers.placeOf(hash) !== undefined;
+  const how = isByKey ? "by the hash of its key" : pickedWords(pool.algorithm, picked);
   const anyway = avoid.includes(picked) ? ", to be avoided but nothing else is left" : "";
   return `${pool.algorithm} picks ${picked.endpoint.id} at ${picked.address}: ${how}${anyway}; ${among}`;
 }
