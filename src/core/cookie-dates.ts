@@ -51,10 +51,13 @@ export function parseCookieDate(text: string): number {
   return value * UNIT_SECONDS;
 }
 
-/** Takes `value|last|first` apart and judges it by HAProxy's rules (`maxlife` first, then `maxidle`). */
+/**
+ * Takes `value|last|first` apart and judges it by HAProxy's rules (`maxlife` first, then `maxidle`). Where there are no
+ * limits any more, the dates of earlier ones bind as well as none.
+ */
 export function readCookie(text: string, limits: CookieLimits, nowSeconds: number): DatedCookie {
   const { maxIdleSeconds, maxLifeSeconds } = limits;
-  if (maxIdleSeconds === 0 && maxLifeSeconds === 0) return { server: text, state: "valid", ...NO_DATES };
+  if (!text.includes("|")) return { server: text, state: "valid", ...NO_DATES };
   const [server = "", lastText = "", firstText = ""] = text.split("|");
   const last = parseCookieDate(lastText);
   const first = parseCookieDate(firstText);

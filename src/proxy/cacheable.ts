@@ -3,7 +3,7 @@ import { allValues } from "./replaced-fields.js";
 
 /** Statuses that are cacheable by themselves, as HAProxy has them. */
 const CACHEABLE: ReadonlySet<number> = new Set([200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501]);
-const FORBIDDEN = /(?:^|[\s,])(?:private|no-cache|no-store)(?=$|[\s,=])/i;
+const FORBIDDEN = /(?:^|[\s,])(?:private|no-cache|no-store|(?:max-age|s-maxage)=0)(?=$|[\s,=])/i;
 const LIFETIME = /(?:^|[\s,])(?:max-age|s-maxage)=/i;
 
 /**

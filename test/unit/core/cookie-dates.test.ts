@@ -33,8 +33,15 @@ describe("the dates in a cookie", () => {
     ]).toEqual([4, NOW, 0, 0]);
   });
 
-  it("are not looked for where there are no limits", () => {
-    expect(readCookie("web|1", NONE, NOW)).toMatchObject({ server: "web|1", state: "valid", last: 0 });
+  it("bind no less where there are no limits any more, and are taken off then", () => {
+    const dated = readCookie(`web|${at(9_000)}|${at(90_000)}`, NONE, NOW);
+    expect([dated.server, dated.state, isRefreshDue(dated, NONE, NOW)]).toEqual(["web", "valid", true]);
+    expect(readCookie("web|1", NONE, NOW)).toMatchObject({
+      server: "web",
+      state: "valid",
+      last: 0,
+      first: 0,
+    });
     expect(writeCookie("web", NO_DATES, NONE, NOW)).toBe("web");
   });
 

@@ -156,6 +156,7 @@ describe("affinity by an inserted cookie", () => {
     ["Last-Modified: x\r\n", 1],
     ["Cache-Control: max-age=5\r\n", 1],
     ["Cache-Control: max-age=5, private\r\n", 0],
+    ["Cache-Control: public, max-age=0\r\nETag: x\r\n", 0],
     ["Cache-Control: no-store\r\nETag: x\r\n", 0],
   ])("marks an answer with %j as private %i times", (fields, times) => {
     const { got } = pass(aScene(COOKIE), "", "a", fields);
