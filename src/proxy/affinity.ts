@@ -106,6 +106,16 @@ export class Affinity {
     return traceAffinity(parts, request, this.#clock);
   }
 
+  /** Whether a cookie or a table binds a request to a backend that serves it. Counts as no use. */
+  binds(head: RequestHead, client: ClientFacts): boolean {
+    if (this.#cookie !== undefined)
+      return this.#cookie.claim(head.fields, { cookieState: "--" }, this.#clock.wallMs()).bound !== undefined;
+    const key = this.tableKey && keyOf(this.tableKey, head, client);
+    const entry = key === undefined ? undefined : this.#table?.peek(key, this.#clock.nowMs());
+    const backend = entry && this.#pool.backend(entry.backend);
+    return backend !== undefined && takesBoundWork(backend, this.#pool.options.persist === true);
+  }
+
   /** Puts into the wish what a request says of its backend; answers what is left to do, if anything. */
   begin(wish: OpenWish, head: RequestHead, client: ClientFacts, record: AccessRecord): Stick | undefined {
     if (this.#hashKey !== undefined) {

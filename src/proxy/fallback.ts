@@ -23,3 +23,27 @@ export function firstHealthy<Destination extends Led & { readonly fallback: Dest
   }
   return wanted;
 }
+
+/** What tells whether somebody is bound to a backend of a pool. */
+interface Keeping<Head, Client> {
+  readonly service: {
+    readonly affinity: { binds(head: Head, client: Client): boolean } | undefined;
+  };
+}
+
+/**
+ * Request path. As `firstHealthy`, for a request whose client may be bound to a backend: one that is drained serves it
+ * still, though nothing in its pool takes new work.
+ */
+export function firstServing<
+  Head,
+  Client,
+  Destination extends Led & Keeping<Head, Client> & { readonly fallback: Destination | undefined },
+>(wanted: Destination, head: Head, client: Client): Destination {
+  if (wanted.fallback === undefined) return wanted;
+  for (let next: Destination | undefined = wanted; next !== undefined; next = next.fallback) {
+    if (next.service.pool.eligibleCount > 0) return next;
+    if (next.service.affinity?.binds(head, client) === true) return next;
+  }
+  return firstHealthy(wanted);
+}

@@ -1,6 +1,7 @@
 import type { RouteConfig, RouteMatchConfig } from "../config/model.js";
 import type { PriorityConfig } from "../config/priority-model.js";
-import { firstHealthy } from "./fallback.js";
+import { firstHealthy, firstServing } from "./fallback.js";
+import type { ClientFacts, RequestHead } from "./message.js";
 import { type PriorityRule, priorityRuleOf } from "./priority.js";
 import { RetryPolicy } from "./retry-policy.js";
 import type { UpstreamService } from "./upstream-service.js";
@@ -54,9 +55,9 @@ export class Router {
   }
 
   /** Undefined when no route matches and the listener has no pool. */
-  route(head: RoutableHead): Destination | undefined {
+  route(head: RequestHead, client: ClientFacts): Destination | undefined {
     const found = this.#find(head);
-    return found === undefined ? undefined : firstHealthy(found);
+    return found === undefined ? undefined : firstServing(found, head, client);
   }
 
   /** The listener's own pool, or what stands behind it. Throws where the listener has none. */

@@ -59,7 +59,7 @@ function beginExchange(
   record: AccessRecord,
   startedMs: number,
 ): ExchangeStart {
-  const destination = options.router.route(head);
+  const destination = options.router.route(head, stream.client);
   if (destination === undefined) return new ProxyError("not-found", "request");
   return new Exchange(options, destination, stream, head, record, startedMs);
 }

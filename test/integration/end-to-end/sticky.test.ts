@@ -1,5 +1,11 @@
 import { writeFile } from "node:fs/promises";
+import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  AdminClient,
+  AdminState,
+  SetStateRequest,
+} from "../../../src/admin/generated/pilotfish/admin/v1/admin.js";
 import type { BackendProcess } from "../../support/backend-process.js";
 import { ask } from "../../support/load.js";
 import { until } from "../../support/promised.js";
@@ -92,5 +98,36 @@ describe("the entries of a stick table", () => {
     const second = await stage.sidecar(config());
     expect(await entriesOf(second)).toBe(0);
     await until(async () => (await second.readiness()) === 200, 5_000, "readiness");
+  });
+});
+
+describe("a pool whose backends are all drained, with a fallback", () => {
+  it("serves its bound clients still, and all others by the fallback; no request fails when the last one goes", async () => {
+    const [spare, ...own] = backends;
+    if (spare === undefined) throw new Error("no backend");
+    const listed = (each: readonly BackendProcess[]) => ({
+      type: "static",
+      endpoints: each.map(({ id, port }) => ({ id, address: `127.0.0.1:${port}` })),
+    });
+    const whole = config({ discovery: listed(own), fallback: "spare" });
+    whole.pools.push({ name: "spare", discovery: listed([spare]) } as unknown as (typeof whole.pools)[0]);
+    const sidecar = await stage.sidecar(whole);
+    const { backend: bound } = await ask(sidecar.port(), "/work?user=ann");
+    const admin = new AdminClient(sidecar.grpc, credentials.createInsecure());
+    stage.defer(() => admin.close());
+    for (const { id } of own) {
+      const request = SetStateRequest.fromPartial({
+        pool: "web",
+        backend: id,
+        state: AdminState.ADMIN_STATE_DRAIN,
+      });
+      await new Promise<void>((resolve, reject) => {
+        admin.setState(request, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    const served = async (user: string) => (await ask(sidecar.port(), `/work?user=${user}`)).backend;
+    expect([await served("ann"), await served("bob")]).toEqual([bound, spare.id]);
+    for (const each of own) each.kill("SIGKILL");
+    expect(await ask(sidecar.port(), "/work?user=ann")).toMatchObject({ status: 200, backend: spare.id });
   });
 });

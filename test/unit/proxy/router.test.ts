@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { RouteConfig, RouteMatchConfig } from "../../../src/config/model.js";
+import type { ClientFacts, RequestHead } from "../../../src/proxy/message.js";
 import { Router } from "../../../src/proxy/router.js";
 import type { UpstreamService } from "../../../src/proxy/upstream-service.js";
 import { retryConfig } from "../../support/retry-config.js";
+
+const CLIENT: ClientFacts = { remoteAddress: "", isTrusted: false, scheme: "http", localAuthority: "" };
 
 const NO_MATCH: RouteMatchConfig = {
   host: undefined,
@@ -52,7 +55,7 @@ function poolOf(
     target: asked.target ?? "/",
     value: (name: string) => asked.fields?.[name],
   };
-  return router.route(head)?.service.pool.name;
+  return router.route(head as unknown as RequestHead, CLIENT)?.service.pool.name;
 }
 
 describe("a route", () => {
@@ -101,8 +104,10 @@ describe("a route", () => {
     const priority = (number: number) => ({ class: number, offsetMs: 0, header: undefined });
     const own = { ...route({ path: "/own" }, "a"), priority: priority(1) };
     const router = new Router([own, route({ path: "/none" }, "a")], "b", service, () => 0, priority(2));
-    const classOf = (target: string) =>
-      router.route({ method: "GET", authority: "", target, value: () => undefined })?.priority?.fixed.class;
+    const classOf = (target: string) => {
+      const head = { method: "GET", authority: "", target, value: () => undefined } as unknown as RequestHead;
+      return router.route(head, CLIENT)?.priority?.fixed.class;
+    };
     expect([classOf("/own"), classOf("/none"), classOf("/unrouted")]).toEqual([1, 2, 2]);
   });
 
@@ -154,7 +159,11 @@ describe("a router", () => {
     };
     const router = new Router([changed], undefined, service, () => 0);
     const head = { method: "GET", authority: "a", target: "/", value: () => undefined };
-    expect(router.route(head)).toMatchObject({ requestTotalMs: 10, serverMs: 2, retry: { max: 0 } });
+    expect(router.route(head as unknown as RequestHead, CLIENT)).toMatchObject({
+      requestTotalMs: 10,
+      serverMs: 2,
+      retry: { max: 0 },
+    });
   });
 });
 
@@ -169,8 +178,23 @@ describe("a fallback", () => {
       return { ...service(name), pool, fallback } as unknown as UpstreamService;
     };
     const head = { method: "GET", authority: "a", target: "/", value: () => undefined };
-    return new Router([], "a", serviceOf, () => 0).route(head)?.service.pool.name;
+    return new Router([], "a", serviceOf, () => 0).route(head as unknown as RequestHead, CLIENT)?.service.pool
+      .name;
   }
+
+  it("leaves those to their pool whom one of its drained backends serves still", () => {
+    const binds = (_head: unknown, { remoteAddress }: ClientFacts) => remoteAddress === "192.0.2.1";
+    const serviceOf = (name: string) => {
+      const pool = { name, eligibleCount: name === "a" ? 0 : 1, tiers: { state: { usable: 1 } } };
+      const rest = name === "a" ? { fallback: "b", affinity: { binds } } : {};
+      return { ...service(name), pool, ...rest } as unknown as UpstreamService;
+    };
+    const router = new Router([], "a", serviceOf, () => 0);
+    const head = { method: "GET", authority: "a", target: "/", value: () => undefined };
+    const poolFor = (remoteAddress: string) =>
+      router.route(head as unknown as RequestHead, { ...CLIENT, remoteAddress })?.service.pool.name;
+    expect([poolFor("192.0.2.1"), poolFor("192.0.2.2")]).toEqual(["a", "b"]);
+  });
 
   it.each<[string, Pools, string]>([
     ["is not asked while the pool has something healthy", { a: [1, 1, "b"], b: [1, 1] }, "a"],
