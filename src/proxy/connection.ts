@@ -28,8 +28,11 @@ export interface Connection {
   readonly localAddress: string;
   readonly localPort: number;
   readonly bytesRead: number;
+  /** Bytes accepted by `write`, the held ones included. */
   readonly bytesWritten: number;
-  /** Bytes accepted by `write` that the kernel has not taken yet. */
+  /** Bytes accepted by `write` that nobody tried to send yet: they wait for the end of the turn, or for `flush`. */
+  readonly heldBytes: number;
+  /** Bytes that the kernel was given and has not taken yet; held ones do not count. */
   readonly pendingBytes: number;
   /** Whether `destroy` was called or both directions ended. */
   readonly closed: boolean;
@@ -43,12 +46,14 @@ export interface Connection {
    * it in one write.
    */
   writeText(text: string, bytes?: Uint8Array, after?: string): boolean;
+  /** Sends what is held. */
+  flush(): void;
   /** Stops reading, so that TCP holds the peer back. */
   pause(): void;
   resume(): void;
-  /** Half-close: sends what is queued, then says that no more will come. */
+  /** Half-close: sends what is held and queued, then says that no more will come. */
   end(): void;
-  /** Drops everything at once. `onClose` follows. */
+  /** Drops everything at once, held bytes too. `onClose` follows. */
   destroy(): void;
   /** Like `destroy`, with a TCP reset instead of an orderly end, so that the peer can tell. */
   reset(): void;

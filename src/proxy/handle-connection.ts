@@ -23,6 +23,7 @@ import {
   wasWriteAsync,
 } from "./stream-handle.js";
 import { systemError } from "./system-error.js";
+import { flushesAtTurnEnd } from "./write-batch.js";
 
 /**
  * Request path. Connections straight on the runtime's stream handles, without a `net.Socket` around each: no
@@ -85,6 +86,8 @@ class HandleConnection implements Connection, HandleOwner {
   readonly #handle: StreamHandle;
   readonly #reading = new ReadBuffer();
   readonly #readsOnAfterFailedWrite: boolean;
+  /** Text that goes out at the end of the turn. */
+  #held = "";
   #isReading = false;
   #isHoldingBack = false;
   #isEnding = false;
@@ -178,12 +181,35 @@ class HandleConnection implements Connection, HandleOwner {
     return this.#sendBulk(text, view, after);
   }
 
+  /** Held until the end of the turn, see `write-batch.ts`. */
   #send(text: string): boolean {
-    if (!this.#isWritable || request === undefined || text === "") return true;
-    return this.#sent(this.#handle.writeLatin1String(request, text), text.length, undefined);
+    if (!this.#isWritable || text === "") return true;
+    this.bytesWritten += text.length;
+    if (this.#held.length + text.length > TEXT_BYTES_MAX) this.flush();
+    if (this.#held !== "" || flushesAtTurnEnd(this)) this.#held += text;
+    else this.#writeText(text);
+    return this.#hasRoom();
+  }
+
+  get heldBytes(): number {
+    return this.#held.length;
+  }
+
+  flush(): void {
+    const text = this.#held;
+    if (text === "") return;
+    this.#held = "";
+    this.#writeText(text);
+  }
+
+  #writeText(text: string): void {
+    if (this.#isWritable && request !== undefined)
+      this.#sent(this.#handle.writeLatin1String(request, text), text.length, undefined);
+    else this.bytesWritten -= text.length;
   }
 
   #sendBulk(before: string, bytes: Buffer, after: string): boolean {
+    this.flush();
     if (!this.#isWritable || request === undefined) return true;
     const isLendable = ReadBuffer.mayLend(bytes);
     const whole = isLendable ? bytes : Buffer.from(bytes);
@@ -191,25 +217,25 @@ class HandleConnection implements Connection, HandleOwner {
       before === "" && after === ""
         ? this.#handle.writeBuffer(request, whole)
         : this.#handle.writev(request, [before, "latin1", whole, "buffer", after, "latin1"], false);
-    const hasRoom = this.#sent(status, before.length + whole.length + after.length, whole);
+    const length = before.length + whole.length + after.length;
+    this.bytesWritten += length;
+    this.#sent(status, length, whole);
     if (isLendable && this.pendingBytes > 0) ReadBuffer.lend();
-    return hasRoom;
+    return this.#hasRoom();
   }
 
   /** After a call that writes. What the kernel did not take, the runtime sends in its time. */
-  #sent(status: number, bytes: number, kept: unknown): boolean {
+  #sent(status: number, bytes: number, kept: unknown): void {
     if (status !== 0) {
+      this.bytesWritten -= bytes;
       this.#writeFailed(systemError(status, "write"));
-      return true;
+    } else if (wasWriteAsync() && request !== undefined) {
+      request.connection = this;
+      request.bytes = bytes;
+      request.kept = kept;
+      request = newWriteRequest();
+      this.pendingBytes += bytes;
     }
-    this.bytesWritten += bytes;
-    if (!wasWriteAsync() || request === undefined) return this.#hasRoom();
-    request.connection = this;
-    request.bytes = bytes;
-    request.kept = kept;
-    request = newWriteRequest();
-    this.pendingBytes += bytes;
-    return this.#hasRoom();
   }
 
   /** For a request: the kernel has taken its bytes, or never will. */
@@ -234,7 +260,7 @@ class HandleConnection implements Connection, HandleOwner {
   }
 
   #hasRoom(): boolean {
-    if (this.pendingBytes < PENDING_BYTES_MAX) return true;
+    if (this.pendingBytes < PENDING_BYTES_MAX || !this.#isWritable) return true;
     this.#isHoldingBack = true;
     return false;
   }
@@ -248,6 +274,7 @@ class HandleConnection implements Connection, HandleOwner {
   // ---------------------------------------------------------------- the end
 
   end(): void {
+    this.flush();
     if (!this.#isWritable) return;
     this.#isEnding = true;
     // With bytes under way it would not be undone by a reset; see `reset`.
@@ -270,16 +297,22 @@ class HandleConnection implements Connection, HandleOwner {
 
   destroy(): void {
     if (this.closed) return;
-    this.closed = true;
+    this.#close();
     this.#handle.close(() => this.#gone());
   }
 
   reset(): void {
     if (this.closed) return;
-    this.closed = true;
+    this.#close();
     // The runtime refuses a reset while an end is being sent, and would never close the handle then.
     if (this.#isShuttingDown) this.#isResetWanted = true;
     else this.#resetNow();
+  }
+
+  #close(): void {
+    this.closed = true;
+    this.bytesWritten -= this.#held.length;
+    this.#held = "";
   }
 
   #resetNow(): void {

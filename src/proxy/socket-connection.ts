@@ -52,6 +52,13 @@ export class SocketConnection implements Connection {
     return this.#socket.bytesWritten;
   }
 
+  // Nothing is held here: sockets are the careful way, not the cheap one.
+  get heldBytes(): number {
+    return 0;
+  }
+
+  flush(): void {}
+
   get pendingBytes(): number {
     return this.#socket.writableLength;
   }

@@ -422,6 +422,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     if (this.#isAnswered) {
       // Cut, never ended: the client must be able to tell that there was more.
       this.flush();
+      this.#connection.flush();
       this.#closesAfter = true;
       this.#isAbandoned = true;
       if (this.#writer.isChunked || this.#head?.version !== "HTTP/1.0") this.#connection.destroy();
@@ -483,6 +484,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     const isSilent = this.#rest === undefined && this.#isLastOfClient;
     this.#state = "lingering";
     this.#rest = undefined;
+    this.#connection.flush();
     if (isSilent && this.#connection.pendingBytes === 0) {
       this.#connection.destroy();
       return;

@@ -10,7 +10,8 @@ export class MessageWriter {
   readonly #connection: Connection;
   #held = "";
   #isChunked = false;
-  #hasWritten = false;
+  /** What the connection had been given before the present message. */
+  #bytesBefore = 0;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -26,15 +27,15 @@ export class MessageWriter {
     return this.#held !== "";
   }
 
-  /** Whether a byte of the present message was given to the connection. */
+  /** Whether a byte of the present message may have left. */
   get hasWritten(): boolean {
-    return this.#hasWritten;
+    return this.#connection.bytesWritten - this.#connection.heldBytes > this.#bytesBefore;
   }
 
   begin(head: string, isChunked: boolean): void {
     this.#held = head;
     this.#isChunked = isChunked;
-    this.#hasWritten = false;
+    this.#bytesBefore = this.#connection.bytesWritten;
   }
 
   /** The bytes are valid during the call only. */
@@ -47,7 +48,6 @@ export class MessageWriter {
       return true;
     }
     this.#held = "";
-    this.#hasWritten = true;
     return this.#connection.writeText(before, bytes, after);
   }
 
@@ -60,7 +60,6 @@ export class MessageWriter {
     if (this.#held === "") return true;
     const text = this.#held;
     this.#held = "";
-    this.#hasWritten = true;
     return this.#connection.writeText(text);
   }
 }

@@ -303,7 +303,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
       this.#isRequestWhole &&
       !this.#writer.isHolding &&
       // An answer to a request that the kernel still holds is early: the rest may be taken for the next request.
-      this.#connection.pendingBytes === 0 &&
+      this.#connection.pendingBytes + this.#connection.heldBytes === 0 &&
       this.#head?.keepsAlive === true &&
       !this.#connection.closed;
     this.#receiver = undefined;

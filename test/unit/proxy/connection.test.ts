@@ -298,6 +298,63 @@ describe.each(MODES)("a connection over a %s", (mode) => {
   });
 });
 
+describe("a busy turn over handles", () => {
+  /** Has a connection given more small writes in one turn than are made at once. */
+  async function busyTurn(then: (connection: Connection) => void): Promise<Connection> {
+    const served = new Promise<Connection>((resolve) => {
+      void listen("handle", (connection) => ({
+        onData: () => {
+          for (let write = 0; write < 64; write++) connection.writeText("x");
+          then(connection);
+          resolve(connection);
+        },
+        onEnd() {},
+        onDrain() {},
+        onClose() {},
+      })).then(async (port) => {
+        const socket = await client(port);
+        socket.on("data", (chunk: Buffer) => received.push(chunk));
+        socket.write("go");
+      });
+    });
+    return await served;
+  }
+  const received: Buffer[] = [];
+  const receivedBytes = (): number => received.reduce((sum, chunk) => sum + chunk.length, 0);
+
+  it("holds small writes, and sends them all at its end", async () => {
+    received.length = 0;
+    let held = 0;
+    const connection = await busyTurn((at) => {
+      held = at.heldBytes;
+    });
+    expect(held).toBeGreaterThan(0);
+    while (receivedBytes() < 64) await turn();
+    expect(connection).toMatchObject({ heldBytes: 0, bytesWritten: 64 });
+  });
+
+  it("sends them at once when it is told to", async () => {
+    received.length = 0;
+    let held = -1;
+    await busyTurn((at) => {
+      at.flush();
+      held = at.heldBytes;
+    });
+    expect(held).toBe(0);
+    while (receivedBytes() < 64) await turn();
+  });
+
+  it("drops what is held when the connection is destroyed, and counts it as never written", async () => {
+    let before = 0;
+    const connection = await busyTurn((at) => {
+      before = at.heldBytes;
+      at.destroy();
+    });
+    expect(before).toBeGreaterThan(0);
+    expect(connection).toMatchObject({ heldBytes: 0, bytesWritten: 64 - before });
+  });
+});
+
 describe("the choice", () => {
   it("falls on handles where the runtime has those that we know", async () => {
     expect(await chooseConnectionMode()).toBe("handle");

@@ -15,6 +15,7 @@ export class FakeConnection implements Connection {
   bytesRead = 0;
   bytesWritten = 0;
   pendingBytes = 0;
+  heldBytes = 0;
   closed = false;
   /** What was written, in latin1, whether the peer took it or not. */
   sent = "";
@@ -40,6 +41,8 @@ export class FakeConnection implements Connection {
   writeText(text: string, bytes?: Uint8Array, after = ""): boolean {
     return this.#take(text + (bytes === undefined ? "" : Buffer.from(bytes).toString("latin1")) + after);
   }
+
+  flush(): void {}
 
   pause(): void {
     this.isPaused = true;

@@ -52,4 +52,21 @@ describe("a backend's connection behind a whole answer", () => {
     expect(log).toEqual(["200", "forgotten", "whole"]);
     expect(connection.closed).toBe(true);
   });
+
+  it("is closed where a part of the request is still held (RFC 9112 section 9.3)", () => {
+    const { connection, log } = sent("hello", true);
+    connection.heldBytes = 5;
+    connection.receive(OK);
+    expect(log).toEqual(["200", "forgotten", "whole"]);
+  });
+});
+
+describe("bytes of a backend before the request has left", () => {
+  it("are no answer to it", () => {
+    const { connection, log } = sent("hello", true);
+    connection.heldBytes = connection.bytesWritten;
+    connection.receive(OK);
+    expect(log).toEqual(["forgotten", "upstream-reset"]);
+    expect(connection.closed).toBe(true);
+  });
 });
