@@ -29,6 +29,7 @@ import type { Destination } from "./router.js";
 import { prepareSearch } from "./seek.js";
 import { Tries, type TriesOwner } from "./tries.js";
 import { Tunnel, type TunnelOwner } from "./tunnel.js";
+import { farewellOf } from "./websocket.js";
 
 /**
  * Request path. One HTTP request with all its attempts, from its head to the last byte of its response,
@@ -241,7 +242,8 @@ export class Exchange
     const client = this.#downstream.switchProtocol(answeredHead(this.#stick, head, this.#lease));
     const sides = { client: client.connection, upstream: switched.connection };
     const idleMs = this.#destination.service.timeouts.tunnelMs;
-    this.#tunnel = new Tunnel({ ...sides, lease, clock: this.#context.clock, idleMs, owner: this });
+    const farewell = farewellOf(this.#head.upgrade, this.#context.random);
+    this.#tunnel = new Tunnel({ ...sides, lease, clock: this.#context.clock, idleMs, owner: this, farewell });
     this.#tunnel.start(client.firstBytes, switched.firstBytes);
   }
 
@@ -349,7 +351,7 @@ export class Exchange
 
   cut(cause: CutCause = "cut"): void {
     if (this.#tunnel === undefined) this.#fail(new ProxyError(cause, this.#phase()));
-    else this.#tunnel.break(new ProxyError(cause, "data"));
+    else this.#tunnel.part(new ProxyError(cause, "data"));
   }
 
   onTotalTimeOver(): void {

@@ -3,6 +3,10 @@ import { COUNTER } from "../core/scoreboard.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { Connection, ConnectionHandler } from "./connection.js";
 import { ProxyError } from "./errors.js";
+import type { WebSocketFarewell } from "./websocket.js";
+
+/** How long both ends may take to close once they were told. */
+const FAREWELL_MS = 500;
 
 /** Told once, when both connections of a tunnel are gone. */
 export interface TunnelOwner {
@@ -24,6 +28,8 @@ export interface TunnelOptions {
   /** Longest silence of both directions together; 0 for no limit. */
   readonly idleMs: number;
   readonly owner: TunnelOwner;
+  /** Knows how to tell both ends that it is over; without it there is no word for that. */
+  readonly farewell?: WebSocketFarewell | undefined;
 }
 
 /**
@@ -37,7 +43,11 @@ export class Tunnel {
   readonly #upstream: Connection;
   readonly #lease: Lease;
   readonly #owner: TunnelOwner;
+  readonly #clock: Clock;
+  readonly #farewell: WebSocketFarewell | undefined;
   readonly #idleTimer: Timer | undefined;
+  /** Runs from the farewell on; nothing is passed on any more. */
+  #farewellTimer: Timer | undefined;
   #bytesIn = 0;
   #bytesOut = 0;
   #open = 2;
@@ -49,6 +59,8 @@ export class Tunnel {
     this.#upstream = options.upstream;
     this.#lease = options.lease;
     this.#owner = options.owner;
+    this.#clock = options.clock;
+    this.#farewell = options.farewell;
     if (options.idleMs > 0) this.#idleTimer = options.clock.after(options.idleMs, () => this.#idle());
   }
 
@@ -72,7 +84,7 @@ export class Tunnel {
    */
   start(fromClient?: Uint8Array, fromUpstream?: Uint8Array): void {
     this.#client.handler = new Side(this, "client", this.#client, this.#upstream);
-    this.#upstream.handler = new Side(this, "upstream", this.#upstream, this.#client);
+    this.#upstream.handler = new Side(this, "backend", this.#upstream, this.#client);
     this.#client.resume();
     this.#upstream.resume();
     if (fromClient !== undefined && fromClient.length > 0)
@@ -89,28 +101,53 @@ export class Tunnel {
     this.#upstream.reset();
   }
 
-  /** For a side: bytes moved. */
-  moved(from: Origin, bytes: number): void {
+  /**
+   * Ends it in good order where its protocol has a word for that, telling both ends and giving them half a second;
+   * otherwise as `break` does.
+   */
+  part(error: ProxyError): void {
+    const toClient = this.#farewell?.to("client");
+    const toBackend = this.#farewell?.to("backend");
+    if (this.#isParting || (toClient === undefined && toBackend === undefined)) {
+      this.break(error);
+      return;
+    }
+    this.#error ??= error;
+    this.#idleTimer?.cancel();
+    this.#farewellTimer = this.#clock.after(FAREWELL_MS, () => this.break(error));
+    tell(this.#client, toClient);
+    tell(this.#upstream, toBackend);
+  }
+
+  /** For a side: bytes came. False where they are not passed on. */
+  takes(from: Origin, bytes: Buffer): boolean {
+    if (this.#isParting) return false;
+    this.#farewell?.passed(from, bytes);
     const { row } = this.#lease.backend;
     if (from === "client") {
-      this.#bytesIn += bytes;
-      row.add(COUNTER.bytesIn, this.#lease.writer, bytes);
+      this.#bytesIn += bytes.length;
+      row.add(COUNTER.bytesIn, this.#lease.writer, bytes.length);
     } else {
-      this.#bytesOut += bytes;
-      row.add(COUNTER.bytesOut, this.#lease.writer, bytes);
+      this.#bytesOut += bytes.length;
+      row.add(COUNTER.bytesOut, this.#lease.writer, bytes.length);
     }
     this.touched();
+    return true;
+  }
+
+  get #isParting(): boolean {
+    return this.#farewellTimer !== undefined;
   }
 
   /** For a side: a queue emptied or an end was passed on, which is a sign of life too. */
   touched(): void {
     this.#isUntouched = false;
-    this.#idleTimer?.restart();
+    if (!this.#isParting) this.#idleTimer?.restart();
   }
 
   /** For a side: its connection is gone. */
   sideClosed(from: Origin, cause: Error | undefined): void {
-    if (cause !== undefined && from === "upstream" && this.#isUntouched && this.#error === undefined) {
+    if (cause !== undefined && from === "backend" && this.#isUntouched && this.#error === undefined) {
       if (this.#owner.onLostUntouched?.(cause) === true) {
         this.#idleTimer?.cancel();
         return;
@@ -123,15 +160,27 @@ export class Tunnel {
     }
     if (this.#open > 0) return;
     this.#idleTimer?.cancel();
+    this.#farewellTimer?.cancel();
     this.#owner.onTunnelClosed(this);
   }
 
   #idle(): void {
-    this.break(new ProxyError("tunnel-idle", "data"));
+    this.part(new ProxyError("tunnel-idle", "data"));
   }
 }
 
-type Origin = "client" | "upstream";
+type Origin = "client" | "backend";
+
+/** Sends the last word, whether or not the side reads what came before. */
+function tell(connection: Connection, word: Buffer | undefined): void {
+  if (word === undefined) {
+    connection.reset();
+    return;
+  }
+  connection.write(word);
+  connection.end();
+  connection.resume();
+}
 
 /** What comes from one of the two connections and goes to the other. */
 class Side implements ConnectionHandler {
@@ -148,8 +197,7 @@ class Side implements ConnectionHandler {
   }
 
   onData(chunk: Buffer): void {
-    this.#tunnel.moved(this.#origin, chunk.length);
-    if (!this.#peer.write(chunk)) this.#own.pause();
+    if (this.#tunnel.takes(this.#origin, chunk) && !this.#peer.write(chunk)) this.#own.pause();
   }
 
   onEnd(): void {

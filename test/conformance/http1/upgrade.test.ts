@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
+import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aScene, GET, getOf } from "./scene.js";
 
 const ASK = getOf("/chat", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n");
@@ -107,5 +108,64 @@ describe("an upgrade to websocket (RFC 6455, RFC 9110 7.8)", () => {
     await proxy.settled();
     expect(proxy.listener.open).toBe(0);
     expect(proxy.records[0]).toMatchObject({ errorCode: "cut", endState: "KD" });
+  });
+});
+
+describe("a WebSocket that is cut at the end of a drain", () => {
+  const HELLO = "\x81\x05hello";
+  const CLOSE = "\x88\x02\x03\xe9";
+
+  async function open(firstFromBackend: string) {
+    const clock = new ManualClock();
+    const { proxy, backend } = await aScene({ clock });
+    backend.onBytes = (connection) => {
+      if (connection.taken === 0) {
+        connection.taken = 1;
+        connection.socket.write(Buffer.from(`${SWITCH}${firstFromBackend}`, "latin1"));
+      }
+      return true;
+    };
+    const client = proxy.dial();
+    await client.send(ASK);
+    await client.receives(firstFromBackend);
+    const [own] = proxy.pool.backends();
+    if (own === undefined) throw new Error("no backend");
+    return { clock, proxy, backend, client, cut: () => proxy.work.cut(own, "cut") };
+  }
+
+  it("is told so on both ends with 1001, which then close in good order", async () => {
+    const { proxy, backend, client, cut } = await open(HELLO);
+    expect(cut()).toBe(1);
+    await client.end();
+    expect(client.text).toBe(`${SWITCHED}${HELLO}${CLOSE}`);
+    await until(() => backend.connections[0]?.hasEnded === true);
+    // Masked with what the test's chance of one half makes.
+    expect(backend.text.endsWith("\x88\x82\x80\x00\x00\x00\x83\xe9")).toBe(true);
+    client.finish();
+    await proxy.settled();
+    expect(proxy.records[0]).toMatchObject({ status: 101, errorCode: "cut" });
+  });
+
+  it("is given half a second to close, and what it still sends is not passed on", async () => {
+    const { clock, proxy, backend, client, cut } = await open(HELLO);
+    cut();
+    await client.end();
+    const before = backend.text;
+    await client.send("\x81\x80\x00\x00\x00\x00");
+    await clock.advance(499);
+    expect(proxy.pool.inFlight).toBe(1);
+    await clock.advance(1);
+    await proxy.settled();
+    expect(backend.text).toBe(before);
+  });
+
+  it("is reset where a word would fall into a frame", async () => {
+    const { proxy, backend, client, cut } = await open(HELLO.slice(0, 4));
+    cut();
+    await client.end();
+    expect(client.text).toBe(`${SWITCHED}${HELLO.slice(0, 4)}`);
+    expect(client.ended).toBe("reset");
+    await until(() => backend.connections[0]?.isClosed === true);
+    await proxy.settled();
   });
 });
