@@ -4,11 +4,15 @@ import type { DetectedCause } from "./outlier.js";
 /** What a probation came to by one attempt. */
 export type ProbationStep = "going-on" | "passed" | "failed";
 
+/** How long work that may be sent twice is waited for. */
+const REPEATABLE_MS = 1_000;
+
 /**
  * The half-open state of a circuit breaker (linkerd's probe request), for a backend that returned from an ejection:
  * it gets one attempt at a time beside those that were open already, and until so many succeeded the first failure
  * ejects it again. So a return that came too early costs one request, not as many as a threshold and the traffic of
- * a pool make of it. Work that comes to no end in a whole interval (a tunnel, a long stream) ends it too.
+ * a pool make of it; and for a second only work that would be tried again elsewhere is risked, so that it costs no
+ * client more than time. Work that comes to no end in a whole interval (a tunnel, a long stream) ends it too.
  */
 export class Probation {
   /** Successes it owes; 0 when it is not on probation. */
@@ -33,6 +37,11 @@ export class Probation {
     this.owed = 0;
     this.cause = undefined;
     this.untilMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Request path. Whether work that may not be sent twice had better go elsewhere; not for ever, as all may be such. */
+  wantsRepeatable(nowMs: number): boolean {
+    return this.owed > 0 && nowMs < this.sinceMs + REPEATABLE_MS;
   }
 
   /** What it leaves of a limit; 0 is no limit. */

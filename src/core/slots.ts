@@ -60,8 +60,7 @@ export class Slots {
       if (!this.#isLineFull(backend) || this.#host.options.redispatch === false) return undefined;
       backend = undefined;
     }
-    if (backend === undefined && this.queue.common.length === 0)
-      backend = this.#tiers.pick(wish.avoid, wish.hash);
+    if (backend === undefined && this.queue.common.length === 0) backend = this.#pick(wish, nowMs);
     return backend === undefined ? undefined : this.#take(backend, nowMs);
   }
 
@@ -122,7 +121,7 @@ export class Slots {
     for (const line of queue.busy) this.#handBack(line);
     const first = queue.common.first;
     if (first !== undefined) {
-      const backend = this.#backendFor(first.waiter);
+      const backend = this.#backendFor(first.waiter, nowMs);
       if (backend !== undefined) {
         const bound = queue.at(backend)?.first;
         this.#grant(bound?.precedes(first) ? bound : first, backend, nowMs);
@@ -224,15 +223,31 @@ export class Slots {
   }
 
   /** Whom the first of the common line is given now: its own backend if that has room, or else anyone. */
-  #backendFor(wish: Wish): Backend | undefined {
+  #backendFor(wish: Wish, nowMs: number): Backend | undefined {
     const wanted = this.#wantedBy(wish);
-    return wanted === undefined || wanted.row.isFull ? this.#tiers.pick(wish.avoid, wish.hash) : wanted;
+    return wanted === undefined || wanted.row.isFull ? this.#pick(wish, nowMs) : wanted;
   }
 
   #isLineFull(backend: Backend): boolean {
     const { maxQueuePerBackend } = this.#host.options;
     if (maxQueuePerBackend === undefined || maxQueuePerBackend === 0) return false;
     return (this.queue.at(backend)?.length ?? 0) >= maxQueuePerBackend;
+  }
+
+  /** The balancer's pick; what may not be sent twice is not risked on a backend that is on probation. */
+  #pick(wish: Wish, nowMs: number): Backend | undefined {
+    const picked = this.#tiers.pick(wish.avoid, wish.hash);
+    if (picked === undefined || !picked.probation.wantsRepeatable(nowMs)) return picked;
+    // In a panic others may be worse.
+    const isForAll = wish.isRepeatable === true || this.#tiers.state.isPanicking;
+    return isForAll ? picked : this.#otherThan(picked, wish);
+  }
+
+  /** Another backend, or the same where there is none. */
+  #otherThan(picked: Backend, { avoid, hash }: Wish): Backend {
+    const other = this.#tiers.pick([...avoid, picked], hash);
+    // A backup of another tier is none.
+    return other === undefined || avoid.includes(other) || !this.#tiers.takesWork(other) ? picked : other;
   }
 
   #take(backend: Backend, nowMs: number): Lease {

@@ -8,6 +8,8 @@ export interface Wish {
   readonly hash?: number | undefined;
   /** The backend its session is bound to; undefined where it is bound to none. */
   readonly bound?: Backend | undefined;
+  /** Whether a failure would be followed by a try elsewhere, so that it costs its client nothing but time. */
+  readonly isRepeatable?: boolean | undefined;
 }
 
 /**

@@ -49,6 +49,8 @@ export class BackendSearch implements Waiter {
   bound: Backend | undefined;
   /** Where it stands among those who wait; undefined for where everyone does. */
   priority: Priority | undefined;
+  /** What is looked for; undefined where it is no request. */
+  request: { readonly isRepeatable: boolean } | undefined;
   #service: SearchedService;
   readonly #retriesMax: number;
   readonly #record: AccessRecord;
@@ -72,6 +74,11 @@ export class BackendSearch implements Waiter {
     this.#record = record;
     this.#owner = owner;
     this.#clock = clock;
+  }
+
+  /** Whether a failure of the next try would be followed by another. */
+  get isRepeatable(): boolean {
+    return this.request !== undefined && this.hasTriesLeft && this.request.isRepeatable;
   }
 
   /** Whether it stands in the queue. */

@@ -79,6 +79,12 @@ export class Tries {
     return !this.#hasBodyBegun || this.#replay?.isWhole === true;
   }
 
+  /** Whether it may be sent twice and what was sent of it is, and will be, at hand. */
+  get isRepeatable(): boolean {
+    const isKept = this.#head.body.kind === "none" || this.#replay !== undefined;
+    return isKept && this.canSendAgain && this.#destination.retry.maySendTwice(this.#head);
+  }
+
   /** Whether the whole request is here, so that another try needs nothing of the client. */
   get hasWholeBody(): boolean {
     return this.#head.body.kind === "none" || this.#replay?.isComplete === true;

@@ -78,6 +78,24 @@ describe("detection over real sockets", () => {
     expect(report.failed).toEqual([]);
   });
 
+  it("tries out what it ejected by requests that may be sent twice, at no client's cost", async () => {
+    const { backends, sidecar } = await scene({
+      healthCheck: "off",
+      outlierDetection: { consecutive5xx: 3, baseEjectionTime: "20ms", maxEjectionTime: "20ms" },
+      retries: { on: [500], backoff: { base: "1ms", max: "1ms" } },
+    });
+    const load = stage.load("witness", { port: sidecar.port(), open: 6, methods: ["GET", "POST"] });
+    await load.more(200);
+    backends[0]?.set({ status: 500 });
+    const ejections = () => sidecar.metric("pilotfish_pool_ejections_by_cause_total", 'kind="enforced"');
+    await until(async () => (await ejections()) >= 12, 10_000, "ejections again and again");
+    const report = await load.stop();
+    const failed = report.failed.map(({ method }) => method);
+    expect(failed).not.toContain("GET");
+    // What was under way when the first three failed, and no more for eleven returns that came too early.
+    expect(failed.length).toBeLessThanOrEqual(3 + 6);
+  });
+
   it("brings a backend back step by step after its ejection", async () => {
     const { backends, sidecar, first } = await scene({
       slowStart: "3s",

@@ -179,6 +179,45 @@ describe("a backend on probation", () => {
     expect([state(manual), owed(manual)]).toEqual(["active", 0]);
   });
 
+  it("is for a second tried by work that may be sent twice, where other work has another backend", () => {
+    const pool = poolWithEjected();
+    pool.tick(5_000);
+    const others = [...pool.backends()].filter((backend) => backend.endpoint.id !== "e0");
+    const seen = (isRepeatable: boolean, nowMs: number, avoid = others): string | undefined => {
+      const lease = pool.acquireFor({ avoid: avoid.slice(0, 1), isRepeatable }, nowMs);
+      lease?.release("ignored", 0, nowMs);
+      return lease?.backend.endpoint.id;
+    };
+    // Of e0 and e2 the one that was used longer ago comes first.
+    expect([seen(false, 5_001), seen(false, 5_002), seen(true, 5_003)]).toEqual(["e2", "e2", "e0"]);
+    expect([seen(false, 5_999), seen(false, 5_999)]).toEqual(["e2", "e2"]);
+    expect(seen(false, 6_000)).toBe("e0");
+    expect(owed(pool)).toBe(1);
+  });
+
+  it("is tried by work that may not be sent twice where there is no other that has room, or in a panic", () => {
+    const lone = poolWithEjected({}, { maxInFlightPerBackend: 1 }, 2);
+    lone.tick(5_000);
+    const wish = { avoid: [], isRepeatable: false };
+    const ids = [lone.acquireFor(wish, 5_001), lone.acquireFor(wish, 5_001)];
+    expect(ids.map((lease) => lease?.backend.endpoint.id)).toEqual(["e1", "e0"]);
+
+    const backed = newPool({ outlier: { ...OUTLIER, probation: 1 } });
+    const last = endpoint("e2", { priority: 1 });
+    apply(backed, [endpoint("e0"), endpoint("e1"), last]);
+    for (let failure = 0; failure < 3; failure++) take(backed, 0)?.release("server-error", 500, 0);
+    backed.tick(5_000);
+    backed.setCheck(backendNamed(backed, "e1"), "down", "refused", 5_000);
+    expect(backed.acquireFor(wish, 5_001)?.backend.endpoint.id).toBe("e0");
+
+    const panicking = poolWithEjected({}, { tiers: { ...newPool({}).options.tiers, panicThreshold: 90 } }, 3);
+    panicking.tick(5_000);
+    panicking.setCheck(backendNamed(panicking, "e1"), "down", "refused", 5_000);
+    const picked = [1, 2, 3].map(() => panicking.acquireFor(wish, 5_001)?.backend.endpoint.id);
+    expect(panicking.tiers.state.isPanicking).toBe(true);
+    expect(picked).toContain("e0");
+  });
+
   it("costs a pool that asks for none nothing", () => {
     const pool = poolWithEjected({ probation: 0 });
     pool.tick(5_000);
