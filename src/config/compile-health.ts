@@ -55,6 +55,7 @@ function compileRhythm(check: Exclude<ParsedCheck, { type: "agent" }>): HealthCh
     fastIntervalMs: check.fastInterval ?? interval,
     downIntervalMs: check.downInterval ?? interval,
     provenIntervalMs: check.provenInterval ?? interval,
+    demandPercent: check.demandPercent,
     timeoutMs: check.timeout,
     fall: check.fall,
     rise: check.rise,

@@ -40,6 +40,8 @@ export interface HealthCheckRhythm extends HealthCheckTiming {
   readonly downIntervalMs: number;
   /** While traffic proves health; not above `intervalMs` when traffic changes nothing. */
   readonly provenIntervalMs: number;
+  /** While it is down, probes may come as often as so many percent of the requests it would have taken; 0 for no more. */
+  readonly demandPercent: number;
   readonly initialState: InitialState;
   readonly target: CheckTargetConfig;
   /** A 404 asks for bound work alone. Of HTTP checks. */

@@ -1,5 +1,6 @@
 import type { HealthCheckRhythm } from "../config/health-model.js";
 import type { Backend, CheckFact, OutcomeObserver } from "../core/backend.js";
+import { CheckDemand } from "../core/check-demand.js";
 import { ErrorStreak, trafficSign } from "../core/error-streak.js";
 import { HealthCredit, intervalOf } from "../core/health.js";
 import type { Outcome } from "../core/outcome.js";
@@ -58,6 +59,7 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
   readonly #loop: CheckLoop;
   readonly #credit: HealthCredit;
   readonly #streak: ErrorStreak;
+  readonly #demand: CheckDemand;
   /** Up, but its check asks for bound work alone. */
   #isStopping = false;
   #checkedMs = Number.NEGATIVE_INFINITY;
@@ -73,6 +75,7 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
     const isKnownDown = backend.verdictOf("health").state === "down";
     this.#credit = new HealthCredit(options, isKnownDown ? "down" : options.initialState);
     this.#streak = new ErrorStreak(options.observe?.errorLimit ?? 1);
+    this.#demand = new CheckDemand(pool.tiers.leases, parts.clock.nowMs());
     this.#loop = new CheckLoop(
       backend,
       probe,
@@ -110,7 +113,7 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
         this.#credit.markDown();
         break;
     }
-    this.#loop.hasten(this.#options.fastIntervalMs);
+    this.#loop.hasten(this.#byDemand(this.#options.fastIntervalMs));
     const { reports } = this.#backend;
     if (reports.health !== undefined) reports.health = { ...reports.health, text: this.#credit.text };
     this.#state(why);
@@ -136,7 +139,16 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
     this.#backend.reports.health = { text: this.#credit.text, code, detail, durationMs, atMs: nowMs };
     this.#state(`${this.#kind} check ${code}, ${detail}`);
     if (passed && this.#credit.isUp) this.#pool.checkPassed(this.#backend, nowMs);
-    this.#loop.next(intervalOf(this.#credit, this.#options));
+    this.#loop.next(this.#byDemand(intervalOf(this.#credit, this.#options)));
+  }
+
+  /** While it is down, the work that it is missing from may ask for a shorter pause. */
+  #byDemand(pauseMs: number): number {
+    const { demandPercent } = this.#options;
+    if (demandPercent === 0) return pauseMs;
+    const { size, tiers } = this.#pool;
+    const askedMs = this.#demand.pauseMs(demandPercent, tiers.leases, size, this.#parts.clock.nowMs());
+    return this.#credit.isUp ? pauseMs : Math.min(pauseMs, askedMs);
   }
 
   #state(why: string): void {

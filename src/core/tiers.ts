@@ -100,6 +100,8 @@ class Panic {
  * discovery took out stays out.
  */
 export class Tiers {
+  /** Leases that were taken since the start. */
+  leases = 0;
   #makeBalancer: () => Balancer;
   readonly #options: () => TierOptions;
   /** Lowest number first; none without candidates. */
@@ -248,6 +250,7 @@ export class Tiers {
 
   /** A lease was taken; the row counts it already. */
   taken(backend: Backend): void {
+    this.leases++;
     if (backend.isFiled) this.#balancerOf(backend)?.taken(backend);
     if (this.#panic?.members.has(backend)) this.#panic.balancer.taken(backend);
   }

@@ -26,8 +26,10 @@ export interface FaultReport {
   readonly course: readonly (readonly [sinceMs: number, share: number])[];
 }
 
-/** How long a fault lasts. */
-const FAULT_MS = 5_000;
+/** What a backend that is well takes: so much that neither proxy, nor the clients, keep a core of two busy. */
+const ANSWER_MS = 10;
+/** How long a fault lasts; of the one that comes and goes this is the middle of a bad time. */
+const FAULT_MS = 3_400;
 /** Longest wait for what should follow from it. */
 const RETURN_MS = 40_000;
 const FLAP_MS = 400;
@@ -36,7 +38,7 @@ const LOOK_MS = 50;
 /** Who was not sent away again for so long is back. */
 const STEADY_MS = 1_000;
 /** Before the fault: both proxies, the backends and the clients are compiled and have their connections. */
-const WARM_REQUESTS = 5_000;
+const WARM_REQUESTS = 2_000;
 /** The clocks of two processes of one machine are this close, where one of them has whole milliseconds. */
 const CLOCK_MS = 2;
 
@@ -81,8 +83,8 @@ export const FAULTS: readonly Fault[] = [
   {
     id: "slow",
     title: "takes ten times as long",
-    begin: (backend) => backend.change({ delayMs: 40 }),
-    end: (backend) => backend.change({ delayMs: 4 }),
+    begin: (backend) => backend.change({ delayMs: 10 * ANSWER_MS }),
+    end: (backend) => backend.change({ delayMs: ANSWER_MS }),
   },
   {
     id: "flap",
@@ -117,7 +119,12 @@ const flaps = new WeakMap<BackendProcess, NodeJS.Timeout>();
  */
 export async function playFault(peer: TrialPeer, fault: Fault): Promise<FaultReport> {
   const kinds = ["keep-alive"] as const;
-  const scene = await Scene.open(peer, { backends: ["one", "two", "three"], kinds, isWary: true });
+  const scene = await Scene.open(peer, {
+    backends: ["one", "two", "three"],
+    kinds,
+    isWary: true,
+    delayMs: ANSWER_MS,
+  });
   try {
     await scene.more(WARM_REQUESTS);
     const backend = scene.backend("one");

@@ -48,6 +48,10 @@ const rhythm = {
     "The same while traffic succeeds and nothing of it fails; the interval without it.",
     { min: "10ms" },
   ).optional(),
+  demandPercent: integer(
+    "While it is down, checks come as often as so many percent of the requests it would have taken, where that is more often than downInterval (at most every 5ms); 0 for not.",
+    { min: 0, max: 100 },
+  ).prefault(0),
   fall: integer("Consecutive failures that take a backend down.", { min: 1, max: 1_000 }).prefault(3),
   rise: integer("Consecutive passes that bring it back.", { min: 1, max: 1_000 }).prefault(2),
   initialState: choice(

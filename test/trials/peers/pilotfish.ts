@@ -45,14 +45,16 @@ const CHECKED = {
 };
 
 /**
- * Ejections are short: since a backend is on probation after each, a return that comes too early costs one request.
- * What its check fails too stays out until a check passes.
+ * Ejections are short: since a backend is on probation after each, a return that comes too early costs one try of a
+ * request that is tried again elsewhere. What its check fails too stays out until a check passes, and probes of it
+ * follow the demand; HAProxy has nothing like either.
  */
 const WARY = {
   healthCheck: {
     type: "http",
     path: "/status",
     ...WARY_RHYTHM,
+    demandPercent: 50,
     observe: "layer7",
     errorLimit: CADENCE.errors,
     onError: "mark-down",
@@ -60,8 +62,10 @@ const WARY = {
   outlierDetection: {
     consecutive5xx: CADENCE.errors,
     consecutiveConnectFailure: CADENCE.errors,
-    baseEjectionTime: "25ms",
-    maxEjectionTime: "25ms",
+    baseEjectionTime: "20ms",
+    maxEjectionTime: "20ms",
+    // A check that passes says nothing of answers that fail.
+    successfulActiveHealthCheckUneject: false,
   },
   // HAProxy makes no pause before a try at another server.
   retries: { on: [...RETRY_ON, "unavailable"], backoff: { base: "1ms", max: "1ms" } },

@@ -23,10 +23,10 @@ export interface TrialSetting {
 /** What both are given where backends go wrong, in ms: how often to look, how long to wait, and after how many errors to act. */
 export const CADENCE = {
   intervalMs: 1_000,
-  fastMs: 100,
+  fastMs: 50,
   downMs: 50,
   checkTimeoutMs: 250,
-  /** Longest silence of a backend, which answers in 4 ms when it is well. */
+  /** Longest silence of a backend, which answers in 10 ms when it is well. */
   serverMs: 250,
   fall: 2,
   rise: 1,

@@ -209,6 +209,7 @@ const CHECKED = {
   fastIntervalMs: 2_000,
   downIntervalMs: 2_000,
   provenIntervalMs: 2_000,
+  demandPercent: 0,
   fall: 3,
   rise: 2,
   initialState: "up",

@@ -400,6 +400,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "healthCheck", "fastInterval"], "1ms", "expected at least 10ms"],
   [[...P, "healthCheck", "downInterval"], "soon", "a duration"],
   [[...P, "healthCheck", "provenInterval"], "1ms", "expected at least 10ms"],
+  [[...P, "healthCheck", "demandPercent"], 101, "from 0 to 100"],
   [[...P, "healthCheck", "initialState"], "unknown", "expected up, down, fully-up or fully-down"],
   [[...P, "healthCheck", "observe"], "layer5", "expected off, layer4 or layer7"],
   [[...P, "healthCheck", "errorLimit"], 0, "from 1 to 1000000"],

@@ -23,6 +23,7 @@ export const RHYTHM: HealthCheckRhythm = {
   fastIntervalMs: INTERVAL_MS,
   downIntervalMs: INTERVAL_MS,
   provenIntervalMs: INTERVAL_MS,
+  demandPercent: 0,
   timeoutMs: 500,
   fall: 3,
   rise: 2,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { mustAcquire } from "../../support/pool-fixture.js";
+import { endpoint, mustAcquire } from "../../support/pool-fixture.js";
 import { check, setUp } from "./check-scene.js";
 
 /** Milliseconds until the next probe begins. */
@@ -149,6 +149,74 @@ describe("observed traffic", () => {
     expect(backend.observer).toBeDefined();
     prober.stop();
     expect(backend.observer).toBeUndefined();
+  });
+});
+
+describe("the demand for a backend that is down", () => {
+  const rhythm = {
+    demandPercent: 50,
+    downIntervalMs: 700,
+    rise: 1,
+    initialState: "fully-up",
+    fall: 1,
+  } as const;
+  /** Twenty requests in a second that `a` would have to share with nobody. */
+  const ask = async (world: ReturnType<typeof setUp>): Promise<void> => {
+    for (let request = 0; request < 20; request++) {
+      mustAcquire(world.pool).release("success", 200, world.clock.nowMs());
+      await world.clock.advance(50);
+    }
+  };
+
+  it("hastens its probes to their share of the traffic, and goes with it", async () => {
+    const world = setUp(rhythm);
+    await world.clock.advance(0);
+    world.pool.apply({ endpoints: [endpoint("a"), endpoint("b")] }, world.clock.nowMs());
+    await world.clock.advance(0);
+    // Of the first backend; the other one is up and stays.
+    world.probe.answer(true);
+    world.probe.answer(true);
+    const idle = async (untilMs: number) => {
+      const { started } = world.probe;
+      await world.clock.advance(untilMs);
+      return world.probe.started - started;
+    };
+    await ask(world);
+    expect(world.probe.open).toHaveLength(2);
+    world.probe.answer(false);
+    world.probe.answer(true);
+    expect(world.backend.facts.check.state).toBe("down");
+    // Ten of the twenty were its own, and half of that are five a second.
+    expect([await idle(199), await idle(1)]).toEqual([0, 1]);
+    // Nobody came since: the configured pause.
+    world.probe.answer(false);
+    expect([await idle(699), await idle(1)]).toEqual([0, 1]);
+    world.probe.answer(true);
+    expect(world.backend.facts.check.state).toBe("up");
+  });
+
+  it("hastens nothing while it is up", async () => {
+    const world = setUp(rhythm);
+    await check(world, true);
+    await ask(world);
+    world.probe.answer(true);
+    await world.clock.advance(999);
+    expect(world.probe.started).toBe(2);
+  });
+
+  it("also hastens the first probe after its traffic took it down", async () => {
+    const observe = { layer: "layer7", errorLimit: 1, onError: "mark-down" } as const;
+    const world = setUp({ ...rhythm, observe, fastIntervalMs: 900 });
+    await check(world, true);
+    const others = Array.from({ length: 19 }, () => mustAcquire(world.pool));
+    for (const lease of others) lease.release("success", 200, world.clock.nowMs());
+    await world.clock.advance(500);
+    mustAcquire(world.pool).release("reset", 0, world.clock.nowMs());
+    // Twenty in half a second, all of them its own: one probe each 50 ms.
+    await world.clock.advance(49);
+    expect(world.probe.started).toBe(1);
+    await world.clock.advance(1);
+    expect(world.probe.started).toBe(2);
   });
 });
 
