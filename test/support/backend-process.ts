@@ -20,7 +20,7 @@ export interface BackendBehaviour {
   /** Of `/status`. Default 200. */
   readonly healthStatus?: number;
   /** Answers as gRPC without a body, with this status in the head. */
-  readonly grpcStatus?: string | undefined;
+  readonly grpcStatus?: string;
   /** A connection at rest for so long after an answer is reset; 0 for never. Default 0. */
   readonly resetIdleMs?: number;
 }

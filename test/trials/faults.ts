@@ -78,7 +78,7 @@ export const FAULTS: readonly Fault[] = [
     id: "grpc-14",
     title: "answers 200 with grpc-status 14",
     begin: (backend) => backend.change({ grpcStatus: "14" }),
-    end: (backend) => backend.change({ grpcStatus: undefined }),
+    end: (backend) => backend.change({ grpcStatus: "0" }),
   },
   {
     id: "slow",
