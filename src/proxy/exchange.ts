@@ -76,8 +76,7 @@ export class Exchange
     this.#record = record;
     this.#startedMs = startedMs;
     this.#search = new BackendSearch(destination.service, destination.retry.max, record, this, context.clock);
-    this.#tries = new Tries(destination, head, context, this, startedMs);
-    this.#search.request = this.#tries;
+    this.#tries = this.#search.request = new Tries(destination, head, context, this, startedMs);
     this.#hedging = hedgingOf(destination, head, this.#tries, record, context.clock, this);
   }
 
