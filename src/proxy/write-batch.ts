@@ -29,7 +29,9 @@ export function flushesAtTurnEnd(connection: Connection): boolean {
     flushedThisTurn = 0;
     atTurnEnd(turnEnds);
   }
-  if (waiting.push(connection) >= WAITING_MAX) flushAll();
+  // Before it joins: the caller has yet to hold what it wants to send.
+  if (waiting.length >= WAITING_MAX) flushAll();
+  waiting.push(connection);
   return true;
 }
 

@@ -344,6 +344,25 @@ describe("a busy turn over handles", () => {
     while (receivedBytes() < 64) await turn();
   });
 
+  it("forgets nobody where more connections write than are held together", async () => {
+    const connections: Connection[] = [];
+    const port = await listen("handle", (connection) => {
+      connections.push(connection);
+      return { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
+    });
+    const clients = await Promise.all(Array.from({ length: 50 }, () => client(port)));
+    const texts = clients.map(() => "");
+    for (const [index, socket] of clients.entries())
+      socket.on("data", (chunk: Buffer) => {
+        texts[index] += chunk.toString("latin1");
+      });
+    while (connections.length < clients.length) await turn();
+    // More than are made at once before a turn is looked at.
+    for (let write = 0; write < 3; write++) for (const each of connections) each.writeText(`${write}`);
+    for (let turns = 0; turns < 1_000 && texts.some((text) => text.length < 3); turns++) await turn();
+    expect(new Set(texts)).toEqual(new Set(["012"]));
+  });
+
   it("drops what is held when the connection is destroyed, and counts it as never written", async () => {
     let before = 0;
     const connection = await busyTurn((at) => {
