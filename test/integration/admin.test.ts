@@ -167,7 +167,7 @@ describe("reflection", () => {
     ]);
     const methods = await run(plain("--list-methods", `http://${address}`));
     expect(methods.stdout).toContain(`${ADMIN}/ExplainPick`);
-    expect(methods.stdout.split("\n").filter((line) => line.startsWith(ADMIN))).toHaveLength(18);
+    expect(methods.stdout.split("\n").filter((line) => line.startsWith(ADMIN))).toHaveLength(21);
   });
 
   it.each(["grpc-v1", "grpc-v1alpha"])("speaks %s", async (protocol) => {
