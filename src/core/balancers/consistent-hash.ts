@@ -59,14 +59,8 @@ export class ConsistentHash implements Balancer {
 
   pick(avoid: readonly Backend[], hash?: number): Backend | undefined {
     if (this.#members.openCount === 0) return undefined;
-    const { length } = this.#ring;
-    let point = this.#ring.begin(hash ?? Math.floor(this.#random() * 2 ** 32));
-    for (let step = Math.min(length, LONGEST_WALK); step > 0; step--) {
-      const backend = this.#members.at(this.#ring.rowAt(point));
-      if (backend !== undefined && this.#members.hasRoom(backend) && !avoid.includes(backend)) return backend;
-      point = point + 1 === length ? 0 : point + 1;
-    }
-    return this.#members.leastLoaded(avoid);
+    const from = hash ?? Math.floor(this.#random() * 2 ** 32);
+    return this.#nearest(from, avoid, true) ?? this.#members.leastLoaded(avoid);
   }
 
   placeOf(hash: number): Backend | undefined {
@@ -74,15 +68,7 @@ export class ConsistentHash implements Balancer {
   }
 
   home(avoid: readonly Backend[], hash: number): Backend | undefined {
-    if (this.#members.isBounded) return undefined;
-    const { length } = this.#ring;
-    let point = this.#ring.begin(hash);
-    for (let step = Math.min(length, LONGEST_WALK); step > 0; step--) {
-      const backend = this.#members.at(this.#ring.rowAt(point));
-      if (backend !== undefined && !avoid.includes(backend)) return backend;
-      point = point + 1 === length ? 0 : point + 1;
-    }
-    return undefined;
+    return this.#members.isBounded ? undefined : this.#nearest(hash, avoid, false);
   }
 
   taken(backend: Backend): void {
@@ -91,6 +77,19 @@ export class ConsistentHash implements Balancer {
 
   released(backend: Backend): void {
     this.#members.count(backend);
+  }
+
+  /** The first on the ring from a hash on, outside `avoid`; with `needsRoom` the first that may be given more. */
+  #nearest(hash: number, avoid: readonly Backend[], needsRoom: boolean): Backend | undefined {
+    const { length } = this.#ring;
+    let point = this.#ring.begin(hash);
+    for (let step = Math.min(length, LONGEST_WALK); step > 0; step--) {
+      const backend = this.#members.at(this.#ring.rowAt(point));
+      const isFit = backend !== undefined && (!needsRoom || this.#members.hasRoom(backend));
+      if (isFit && !avoid.includes(backend)) return backend;
+      point = point + 1 === length ? 0 : point + 1;
+    }
+    return undefined;
   }
 
   #place(backend: Backend): void {

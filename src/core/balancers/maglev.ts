@@ -63,17 +63,8 @@ export class Maglev implements Balancer {
 
   pick(avoid: readonly Backend[], hash?: number): Backend | undefined {
     if (this.#members.openCount === 0) return undefined;
-    if (!this.isSettled) this.#goOn();
-    const { table, backends } = this.#whole as MaglevBuild;
-    if (backends.length === 0) return this.#members.leastLoaded(avoid);
-    let slot = (hash ?? Math.floor(this.#random() * 2 ** 32)) % table.length;
-    for (let step = 0; step < LONGEST_WALK; step++) {
-      const backend = backends[table[slot] as number] as Backend;
-      if (this.#members.has(backend) && this.#members.hasRoom(backend) && !avoid.includes(backend))
-        return backend;
-      slot = slot + 1 === table.length ? 0 : slot + 1;
-    }
-    return this.#members.leastLoaded(avoid);
+    const from = hash ?? Math.floor(this.#random() * 2 ** 32);
+    return this.#nearest(from, avoid, true) ?? this.#members.leastLoaded(avoid);
   }
 
   placeOf(hash: number): Backend | undefined {
@@ -84,16 +75,7 @@ export class Maglev implements Balancer {
 
   home(avoid: readonly Backend[], hash: number): Backend | undefined {
     if (this.#members.isBounded || this.size === 0) return undefined;
-    if (!this.isSettled) this.#goOn();
-    const { table, backends } = this.#whole as MaglevBuild;
-    if (backends.length === 0) return undefined;
-    let slot = hash % table.length;
-    for (let step = 0; step < LONGEST_WALK; step++) {
-      const backend = backends[table[slot] as number] as Backend;
-      if (this.#members.has(backend) && !avoid.includes(backend)) return backend;
-      slot = slot + 1 === table.length ? 0 : slot + 1;
-    }
-    return undefined;
+    return this.#nearest(hash, avoid, false);
   }
 
   taken(backend: Backend): void {
@@ -102,6 +84,21 @@ export class Maglev implements Balancer {
 
   released(backend: Backend): void {
     this.#members.count(backend);
+  }
+
+  /** The first in the table from a hash on, outside `avoid`; with `needsRoom` the first that may be given more. */
+  #nearest(hash: number, avoid: readonly Backend[], needsRoom: boolean): Backend | undefined {
+    if (!this.isSettled) this.#goOn();
+    const { table, backends } = this.#whole as MaglevBuild;
+    if (backends.length === 0) return undefined;
+    let slot = hash % table.length;
+    for (let step = 0; step < LONGEST_WALK; step++) {
+      const backend = backends[table[slot] as number] as Backend;
+      const isFit = this.#members.has(backend) && (!needsRoom || this.#members.hasRoom(backend));
+      if (isFit && !avoid.includes(backend)) return backend;
+      slot = slot + 1 === table.length ? 0 : slot + 1;
+    }
+    return undefined;
   }
 
   #goOn(): void {
