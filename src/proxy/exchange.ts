@@ -104,7 +104,8 @@ export class Exchange
     service.work.add(lease.backend, this);
     this.#tries.begin();
     this.#hedging?.begin(lease, this.#search, nowMs);
-    const connection = service.connections.take(lease.backend, this.#tries.idleForLessMs, nowMs);
+    const idleMs = this.#tries.idleForLessMs(service.reuse);
+    const connection = service.connections.take(lease.backend, idleMs, nowMs);
     if (connection === undefined) this.#open(lease, nowMs);
     else this.#attempt(connection, lease, nowMs);
   }
@@ -124,9 +125,8 @@ export class Exchange
     this.#fail(error);
   }
 
-  #open(lease: Lease, nowMs: number): void {
+  #open({ backend }: Lease, nowMs: number): void {
     const { service } = this.#destination;
-    const { backend } = lease;
     service.connections.makeRoom(backend);
     this.#connectingSinceMs = nowMs;
     this.#dial = dialConnection(backend.endpoint, service.timeouts.connectMs, this.#context.clock, this);

@@ -14,6 +14,7 @@ import type {
   UpstreamStream,
 } from "./message.js";
 import type { CutCause, Cuttable } from "./open-work.js";
+import { idleForLessMs } from "./retry-policy.js";
 import type { Destination } from "./router.js";
 import type { Tries } from "./tries.js";
 
@@ -67,10 +68,10 @@ export class Hedge implements UpstreamReceiver, DialHandler, Cuttable {
 
   start(nowMs: number): void {
     const { destination, head, clock } = this.#request;
-    const { service, retry } = destination;
+    const { service } = destination;
     const { backend } = this.lease;
     service.work.add(backend, this);
-    const connection = service.connections.take(backend, retry.idleForLessMs(service.reuse, head), nowMs);
+    const connection = service.connections.take(backend, idleForLessMs(service.reuse, head, false), nowMs);
     if (connection !== undefined) {
       this.lease.backend.row.add(COUNTER.connectionsReused, this.lease.writer, 1);
       this.#send(connection.begin(this, destination.serverMs), nowMs);

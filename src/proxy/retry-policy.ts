@@ -9,6 +9,16 @@ const NEVER: RetryAdvice = { kind: "never" };
 /** RFC 9110 section 9.2.2: sending them twice is as good as once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
+/**
+ * How recently a connection must have been used to carry this request; see `ReuseConfig`. One that asks first is told of a
+ * dead connection before anything was executed.
+ */
+export function idleForLessMs(reuse: ReuseConfig, head: RequestHead, asksFirst: boolean): number {
+  if (reuse.mode === "never") return 0;
+  const canRepeat = asksFirst || (IDEMPOTENT.has(head.method) && head.body.kind === "none");
+  return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
+}
+
 /** What may be tried again, of a route to a pool. Immutable: made when routes are. */
 export class RetryPolicy {
   readonly max: number;
@@ -50,13 +60,6 @@ export class RetryPolicy {
    */
   asksFirst(head: RequestHead): boolean {
     return this.expectContinueMs > 0 && head.body.kind !== "none" && !this.maySendTwice(head);
-  }
-
-  /** How recently a connection must have been used to carry this request; see `ReuseConfig`. */
-  idleForLessMs(reuse: ReuseConfig, head: RequestHead): number {
-    if (reuse.mode === "never") return 0;
-    const canRepeat = (IDEMPOTENT.has(head.method) && head.body.kind === "none") || this.asksFirst(head);
-    return reuse.mode === "always" || canRepeat ? Number.POSITIVE_INFINITY : reuse.safeForMs;
   }
 
   /** Whether a try that failed so may be followed by another, as far as the failure goes. */

@@ -1,9 +1,11 @@
+import type { ReuseConfig } from "../config/retry-model.js";
 import type { Lease } from "../core/lease.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { BackendSearch } from "./backend-search.js";
 import { isUnsent, type ProxyError, retryKindOf } from "./errors.js";
 import type { DownstreamStream, FieldList, RequestHead, ResponseHead, UpstreamStream } from "./message.js";
 import { ReplayBody } from "./replay-body.js";
+import { idleForLessMs } from "./retry-policy.js";
 import type { Destination } from "./router.js";
 
 /** What tries need besides the request. */
@@ -48,7 +50,7 @@ export class Tries {
   /** Whose body waits for the backend's word, and for how long at most. */
   #held: DownstreamStream | undefined;
   #heldTimer: Timer | undefined;
-  #mayAsk = true;
+  #asksFirst: boolean;
   #hasBodyBegun = false;
   #holdsBudget = false;
 
@@ -66,6 +68,7 @@ export class Tries {
     this.#context = context;
     this.#owner = owner;
     this.#deadlineMs = requestTotalMs > 0 ? startedMs + requestTotalMs : Number.POSITIVE_INFINITY;
+    this.#asksFirst = retry.asksFirst(head);
     this.#replay = retry.keepsBody(head) ? new ReplayBody(retry.maxBodyBytes) : undefined;
   }
 
@@ -92,13 +95,12 @@ export class Tries {
 
   /** Whether the body waits until the backend has said that it takes the request. */
   get asksFirst(): boolean {
-    return this.#mayAsk && this.#destination.retry.asksFirst(this.#head);
+    return this.#asksFirst;
   }
 
-  /** How recently a connection must have been used to carry the request. */
-  get idleForLessMs(): number {
-    const { retry, service } = this.#destination;
-    return retry.idleForLessMs(service.reuse, this.#head);
+  /** How recently a connection of the pool now searched must have been used to carry the request. */
+  idleForLessMs(reuse: ReuseConfig): number {
+    return idleForLessMs(reuse, this.#head, this.#asksFirst);
   }
 
   /** The request begins to look for a backend. */
@@ -133,18 +135,18 @@ export class Tries {
    * for without end as a backend may never say it.
    */
   readBody(downstream: DownstreamStream): void {
-    const { retry } = this.#destination;
-    if (!this.asksFirst) {
+    if (!this.#asksFirst) {
       downstream.readBody();
       return;
     }
+    const { expectContinueMs } = this.#destination.retry;
     this.#held = downstream;
-    this.#heldTimer = this.#context.clock.after(retry.expectContinueMs, () => this.releaseBody());
+    this.#heldTimer = this.#context.clock.after(expectContinueMs, () => this.releaseBody());
   }
 
   /** A 100 lets the body go. Answers whether it is nobody else's: it was asked for here (RFC 9110 section 15.2). */
   takesInformational(answer: ResponseHead): boolean {
-    if (answer.status !== 100 || !this.asksFirst) return false;
+    if (answer.status !== 100 || !this.#asksFirst) return false;
     this.releaseBody();
     return !this.#head.expectsContinue;
   }
@@ -187,9 +189,9 @@ export class Tries {
   /** May another try take the place of this answer? */
   afterAnswer(answer: ResponseHead, lease: Lease, search: BackendSearch): NextTry {
     const { retry, service } = this.#destination;
-    if (answer.status === 417 && this.asksFirst && !this.#head.expectsContinue) {
+    if (answer.status === 417 && this.#asksFirst && !this.#head.expectsContinue) {
       // The client, which asked nothing, must not get this (RFC 9110 section 10.1.1).
-      this.#mayAsk = false;
+      this.#asksFirst = false;
       return AT_ONCE;
     }
     const advice = retry.adviceAfter(answer, this.#head);

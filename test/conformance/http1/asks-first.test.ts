@@ -144,6 +144,29 @@ describe("a POST in a pool that asks first (RFC 9110 10.1.1)", () => {
     expect(bodies(first, second)).toEqual([[], ["hello"]]);
   });
 
+  it("travels on no connection that stood idle for long once its expectation was refused", async () => {
+    const clock = new ManualClock();
+    const { first, second, proxy, client } = await two({ clock });
+    for (const backend of [first, second]) {
+      backend.onBytes = ({ text, socket }) => {
+        if (!text.includes(EXPECT)) return false;
+        socket.write("HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n");
+        return true;
+      };
+    }
+    for (const answers of [OK, OK + OK]) {
+      await client.send(GET);
+      await client.until((text) => text === answers);
+      await proxy.settled();
+    }
+    await clock.advance(4_000);
+    await client.send(`${HEAD}hello`);
+    await client.until((text) => text === OK + OK + OK);
+    await proxy.settled();
+    expect(first.connections).toHaveLength(1);
+    expect(second.requests.at(-1)).toMatchObject({ body: "hello", connection: 1 });
+  });
+
   it("passes the 100 on to a client that asked for it itself, once", async () => {
     const { first, proxy, client } = await two();
     onHead(first, "continue");
