@@ -44,6 +44,8 @@ class PinoLog implements RootLog {
       base: { pid: process.pid },
       redact: { paths: redactedPaths, censor: "[redacted]" },
       formatters: { level: (label: string) => ({ level: label }) },
+      // As in access lines, so that both can be read and merged by eye.
+      timestamp: pino.stdTimeFunctions.isoTime,
     };
     this.#root = pino(options, destination);
   }
@@ -82,8 +84,8 @@ class PinoLog implements RootLog {
 }
 
 /**
- * Opens the process log: JSON lines with pino's fields (`level` as a word, `time` in milliseconds of the Unix
- * epoch, `msg`), secrets replaced by `[redacted]`. Children are for components that live as long as the
+ * Opens the process log: JSON lines with pino's fields (`level` as a word, `time` in ISO 8601 of UTC,
+ * `msg`), secrets replaced by `[redacted]`. Children are for components that live as long as the
  * process, since they are remembered.
  */
 export function createLog(level: LogThreshold, destination: LogDestination): RootLog {

@@ -13,7 +13,7 @@ it("writes one JSON line with the message, its level as a word and the fields", 
   expect(lines).toEqual([
     {
       level: "warn",
-      time: expect.any(Number),
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       pid: process.pid,
       pool: "web",
       durationMs: 3,
