@@ -6,10 +6,10 @@ import type { ParsedConfig } from "./schema/config.js";
 export function compileLimits(
   { name, limits }: Pick<ParsedConfig["pools"][number], "limits"> & Pick<PoolConfig, "name">,
   listeners: readonly ListenerConfig[],
+  isTcpOnly: boolean,
 ): PoolLimits {
   const { maxRequestsPerBackend, fullConnections, retryAfter, adaptive, ...rest } = limits;
   const before = listeners.filter((listener) => poolsOf(listener).includes(name));
-  const isTcpOnly = before.length > 0 && before.every(({ protocol }) => protocol === "tcp");
   const tenth = before.reduce((sum, listener) => sum + listener.limits.maxConnections, 0) / 10;
   return {
     ...rest,

@@ -16,7 +16,7 @@ import type {
   ServiceConfig,
   SocketAddressConfig,
 } from "./model.js";
-import { findAdvertisable, findInboundOnly } from "./pool-use.js";
+import { findAdvertisable, findInboundOnly, findTcpOnly } from "./pool-use.js";
 import type { PriorityConfig } from "./priority-model.js";
 import type { ParsedConfig } from "./schema/config.js";
 
@@ -29,6 +29,7 @@ type ParsedPool = ParsedConfig["pools"][number];
 export function compileConfig(parsed: ParsedConfig): Config {
   const listeners = parsed.listeners.map(compileListener);
   const isInboundOnly = findInboundOnly(listeners);
+  const isTcpOnly = findTcpOnly(listeners, parsed.pools);
   return deepFreeze<Config>({
     log: parsed.log,
     stateDir: parsed.stateDir,
@@ -41,7 +42,9 @@ export function compileConfig(parsed: ParsedConfig): Config {
     admin: compileAdmin(parsed.admin),
     service: parsed.service === undefined ? undefined : compileService(parsed.service, listeners),
     listeners,
-    pools: parsed.pools.map((pool) => compilePool(pool, listeners, isInboundOnly(pool.name))),
+    pools: parsed.pools.map((pool) =>
+      compilePool(pool, listeners, isInboundOnly(pool.name), isTcpOnly(pool.name)),
+    ),
   });
 }
 
@@ -199,6 +202,7 @@ function compilePool(
   pool: ParsedPool,
   listeners: readonly ListenerConfig[],
   isInboundOnly: boolean,
+  isTcpOnly: boolean,
 ): PoolConfig {
   return {
     name: pool.name,
@@ -235,7 +239,7 @@ function compilePool(
     agentCheck: compileAgentCheck(pool),
     outlierDetection: compileOutlierDetection(pool.outlierDetection, isInboundOnly, pool.balance.algorithm),
     slowStart: compileSlowStart(pool.slowStart),
-    limits: compileLimits(pool, listeners),
+    limits: compileLimits(pool, listeners, isTcpOnly),
     allBackups: pool.allBackups,
     panicThreshold: pool.panicThreshold,
     zone: pool.zone,

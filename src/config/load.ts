@@ -79,7 +79,7 @@ export function parseConfig(text: string, options: LoadOptions & { readonly file
   if (!parsed.success || !report.isEmpty) return { ok: false, problems: report.list() };
   const config = compileConfig(parsed.data);
   const warnings = new Report(options.file, document);
-  findWarnings(config, warnings);
+  findWarnings(config, parsed.data, warnings);
   return { ok: true, config, warnings: warnings.list() };
 }
 

@@ -16,6 +16,27 @@ export function findInboundOnly(listeners: readonly ListenerConfig[]): (pool: st
   return (pool) => inbound.has(pool) && !outbound.has(pool);
 }
 
+/**
+ * Answers whether only tcp listeners send traffic to a pool, be it as somebody's fallback, and at least one does.
+ */
+export function findTcpOnly(
+  listeners: readonly ListenerConfig[],
+  pools: readonly { readonly name: string; readonly fallback?: string | undefined }[],
+): (pool: string) => boolean {
+  const usedBy = (protocol: ListenerConfig["protocol"]) => {
+    const used = new Set(listeners.filter((each) => each.protocol === protocol).flatMap(poolsOf));
+    for (let size = -1; size !== used.size; ) {
+      size = used.size;
+      for (const { name, fallback } of pools)
+        if (fallback !== undefined && used.has(name)) used.add(fallback);
+    }
+    return used;
+  };
+  const byHttp = usedBy("http");
+  const byTcp = usedBy("tcp");
+  return (pool) => byTcp.has(pool) && !byHttp.has(pool);
+}
+
 /** The inbound listeners that can be registered for others to connect to: a unix socket has no port. */
 export function findAdvertisable(listeners: readonly ListenerConfig[]): readonly ListenerConfig[] {
   return listeners.filter(

@@ -1,10 +1,15 @@
 import { formatBind, isExposed } from "./address.js";
 import type { Config, RouteConfig, ServiceConfig } from "./model.js";
-import { poolsOf } from "./pool-use.js";
+import { findTcpOnly, poolsOf } from "./pool-use.js";
 import type { Report } from "./report.js";
+import type { ParsedConfig } from "./schema/config.js";
 
-/** Tells of what is allowed and yet hardly meant. The report must hold nothing else. */
-export function findWarnings(config: Config, report: Report): void {
+/**
+ * Tells of what is allowed and yet hardly meant. The report must hold nothing else.
+ *
+ * @param asked what `config` was made of, where it leaves out what has no effect
+ */
+export function findWarnings(config: Config, asked: ParsedConfig, report: Report): void {
   const used = new Set(config.listeners.flatMap((listener) => poolsOf(listener)));
   for (const { fallback } of config.pools) if (fallback !== undefined) used.add(fallback);
   for (const [index, pool] of config.pools.entries()) {
@@ -15,7 +20,7 @@ export function findWarnings(config: Config, report: Report): void {
       at: "value",
     });
   }
-  warnOfUnreadKeys(config, report);
+  warnOfUnreadOptions(config, asked, report);
   if (config.service !== undefined) warnOfAdvertised(config, config.service, report);
   for (const [index, listener] of config.listeners.entries()) {
     const path = ["listeners", index];
@@ -30,27 +35,21 @@ export function findWarnings(config: Config, report: Report): void {
   }
 }
 
-/** A TCP listener knows nothing of its clients but their addresses. */
-function warnOfUnreadKeys({ listeners, pools }: Config, report: Report): void {
-  const usedBy = (protocol: "http" | "tcp") => {
-    const used = new Set(listeners.filter((each) => each.protocol === protocol).flatMap(poolsOf));
-    for (let size = -1; size !== used.size; ) {
-      size = used.size;
-      for (const { name, fallback } of pools)
-        if (fallback !== undefined && used.has(name)) used.add(fallback);
-    }
-    return used;
-  };
-  const byHttp = usedBy("http");
-  const byTcp = usedBy("tcp");
+/** A TCP listener knows nothing of its clients but their addresses, and its tunnels have no latency. */
+function warnOfUnreadOptions({ listeners, pools }: Config, asked: ParsedConfig, report: Report): void {
+  const isTcpOnly = findTcpOnly(listeners, pools);
   for (const [index, { name, affinity, balance }] of pools.entries()) {
-    if (!byTcp.has(name) || byHttp.has(name)) continue;
+    if (!isTcpOnly(name)) continue;
     const warn = (field: string, what: string) => {
       const message = `does nothing: only tcp listeners use the pool ${name}, and they read no ${what}; expected source`;
       report.add({ path: ["pools", index, field], message, at: "key" });
     };
     if (affinity?.type === "cookie") warn("affinity", "cookie");
     else if (affinity !== undefined && affinity.on !== "source") warn("affinity", affinity.on);
+    if (asked.pools[index]?.limits.adaptive !== undefined) {
+      const message = `does nothing: only tcp listeners use the pool ${name}, and a tunnel has no latency to follow; expected maxConnectionsPerBackend`;
+      report.add({ path: ["pools", index, "limits", "adaptive"], message, at: "key" });
+    }
     if ("on" in balance && balance.on !== "source") warn("balance", balance.on);
   }
 }

@@ -24,6 +24,22 @@ describe("limits of a pool", () => {
     expect(limitsOf(listeners, "{ fullConnections: 7 }")?.fullConnections).toBe(7);
   });
 
+  it("follow no latency where only tcp listeners come, be it as a fallback", () => {
+    const adaptiveOf = (listeners: string) => {
+      const text = `
+listeners: [${listeners}]
+pools:
+  - { name: web, discovery: { type: file, path: e }, fallback: spare, limits: { adaptive: on } }
+  - { name: spare, discovery: { type: file, path: s }, limits: { adaptive: on } }`;
+      const result = parseConfig(text, { file: "f", env: {} });
+      if (!result.ok) throw new Error(result.problems.map(({ message }) => message).join());
+      return result.config.pools.map(({ limits }) => limits.adaptive !== undefined);
+    };
+    expect(adaptiveOf(tcp)).toEqual([false, false]);
+    expect(adaptiveOf(http)).toEqual([true, true]);
+    expect(adaptiveOf(`${http}, ${tcp}`)).toEqual([true, true]);
+  });
+
   it("count no tunnel of a tcp listener as a request", () => {
     expect(limitsOf(tcp, "{ maxRequestsPerBackend: 9 }")?.maxRequestsPerBackend).toBe(0);
     expect(limitsOf(http, "{ maxRequestsPerBackend: 9 }")?.maxRequestsPerBackend).toBe(9);

@@ -32,6 +32,15 @@ describe("a key that TCP listeners cannot read", () => {
     expect(warningsOf(what, "http")).toEqual([]);
   });
 
+  it.each(["on", "{ minLimit: 5 }"])("and an adaptive limit that is %s are warned of", (adaptive) => {
+    const what = `limits: { adaptive: ${adaptive} }`;
+    const warning = (index: number, pool: string) =>
+      `pools[${index}].limits.adaptive: does nothing: only tcp listeners use the pool ${pool}, and a tunnel has no latency to follow; expected maxConnectionsPerBackend`;
+    expect(warningsOf(what, "tcp")).toEqual([warning(0, "web"), warning(1, "spare")]);
+    expect(warningsOf(what, "tcp", "http")).toEqual([]);
+    expect(warningsOf("limits: { adaptive: off }", "tcp")).toEqual([]);
+  });
+
   it.each(["affinity: { type: source }", "affinity: { type: table, on: source }", "balance: leastconn"])(
     "is not %s",
     (what) => {
