@@ -180,7 +180,8 @@ export class Listeners {
     const { listener } = entry;
     listener.stopAccepting();
     listener.drain();
-    for (const retired of this.#retired) if (retired.open === 0) this.#retired.delete(retired);
+    for (const retired of this.#retired)
+      if (retired.open + retired.waiting === 0) this.#retired.delete(retired);
     this.#retired.add(listener);
   }
 
@@ -197,7 +198,11 @@ function infoOf({ listener, traffic }: Entry): ListenerInfo {
     addresses: listener.isListening ? listener.addresses.map(formatSocketAddress) : [],
     openConnections: listener.open,
     maxConnections: listener.config.limits.maxConnections,
+    waiting: listener.waiting,
+    maxWaiting: listener.config.limits.maxWaiting,
     connectionsTotal: listener.counts.accepted,
+    refusedFull: listener.counts.refusedFull,
+    refusedPerAddress: listener.counts.refusedPerAddress,
     requestsTotal: traffic.served,
     bytesIn: traffic.bytesIn,
     bytesOut: traffic.bytesOut,

@@ -101,7 +101,15 @@ export interface ListenerInfo {
   readonly openConnections: number;
   /** 0 for no limit. */
   readonly maxConnections: number;
+  /** Accepted, and not served before there is room. */
+  readonly waiting: number;
+  readonly maxWaiting: number;
+  /** Accepted, those that waited or were reset included. */
   readonly connectionsTotal: number;
+  /** Reset: no room, and none to wait. */
+  readonly refusedFull: number;
+  /** Reset: the client's address had its share. */
+  readonly refusedPerAddress: number;
   readonly requestsTotal: number;
   /** From clients. */
   readonly bytesIn: number;

@@ -207,6 +207,10 @@ export interface ListenerTimeouts {
 /** Limits towards clients. */
 export interface ListenerLimits {
   readonly maxConnections: number;
+  /** Accepted ones that wait for room, 0 for none. */
+  readonly maxWaiting: number;
+  /** Those the kernel keeps until they are accepted. */
+  readonly backlog: number;
   /** Per client address, 0 for no limit. */
   readonly maxConnectionsPerAddress: number;
   readonly maxHeadBytes: number;

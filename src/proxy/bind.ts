@@ -8,9 +8,6 @@ import { errnoOf } from "./errors.js";
 import { takeAccepted } from "./handle-connection.js";
 import { acceptSockets } from "./socket-connection.js";
 
-/** Connections the kernel keeps for us until they are accepted; it cuts this to its own limit (net.core.somaxconn). */
-const BACKLOG = 4_096;
-
 /** A listener could not be opened. The message names listener, address, and what is wrong, in words. */
 export class BindError extends Error {
   readonly listener: string;
@@ -50,28 +47,37 @@ export interface BoundSocket {
   readonly file: SocketFile | undefined;
 }
 
-/** Listens on one address and calls `accepted` with connections of the given kind. */
+/**
+ * Listens on one address and calls `accepted` with connections of the given kind.
+ *
+ * @param backlog connections the kernel keeps until they are accepted; it cuts this to its own limit
+ */
 export async function bindAddress(
   listener: string,
   address: SocketAddressConfig,
   mode: ConnectionMode,
+  backlog: number,
   accepted: Accepted,
 ): Promise<BoundSocket> {
-  const bound = await listenOn(listener, address);
+  const bound = await listenOn(listener, address, backlog);
   const { server } = bound;
   if (mode === "socket" || !takeAccepted(server, accepted)) acceptSockets(server, accepted);
   return bound;
 }
 
-async function listenOn(listener: string, address: SocketAddressConfig): Promise<BoundSocket> {
+async function listenOn(
+  listener: string,
+  address: SocketAddressConfig,
+  backlog: number,
+): Promise<BoundSocket> {
   try {
     switch (address.kind) {
       case "tcp":
-        return { server: await bindTcp(address.host, address.port), file: undefined };
+        return { server: await bindTcp(address.host, address.port, backlog), file: undefined };
       case "unix":
-        return await bindUnix(address.path, address.mode);
+        return await bindUnix(address.path, address.mode, backlog);
       case "fd":
-        return { server: await listen({ fd: address.fd }), file: undefined };
+        return { server: await listen({ fd: address.fd, backlog }), file: undefined };
     }
   } catch (error) {
     throw new BindError(listener, formatSocketAddress(address), error);
@@ -98,21 +104,21 @@ export function boundAddress(server: Server): SocketAddressConfig | undefined {
     : { kind: "tcp", host: bound.address, port: bound.port };
 }
 
-async function bindTcp(host: string, port: number): Promise<Server> {
+async function bindTcp(host: string, port: number, backlog: number): Promise<Server> {
   try {
-    return await listen({ host, port, ipv6Only: false });
+    return await listen({ host, port, ipv6Only: false, backlog });
   } catch (error) {
     const code = errnoOf(error);
     // All addresses of both families, on a machine where IPv6 is switched off.
     const hasNoIpv6 = host === "::" && (code === "EAFNOSUPPORT" || code === "EADDRNOTAVAIL");
     if (!hasNoIpv6) throw error;
-    return listen({ host: "0.0.0.0", port });
+    return listen({ host: "0.0.0.0", port, backlog });
   }
 }
 
-async function bindUnix(path: string, mode: number | undefined): Promise<BoundSocket> {
+async function bindUnix(path: string, mode: number | undefined, backlog: number): Promise<BoundSocket> {
   const server = newServer();
-  const file = await SocketFile.listen(path, mode, (where) => listenWith(server, { path: where }));
+  const file = await SocketFile.listen(path, mode, (where) => listenWith(server, { path: where, backlog }));
   return { server, file };
 }
 
@@ -130,7 +136,7 @@ function listen(where: Where): Promise<Server> {
 function listenWith(server: Server, where: Where): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ ...where, backlog: BACKLOG, exclusive: true }, () => {
+    server.listen({ ...where, exclusive: true }, () => {
       server.off("error", reject);
       resolve(server);
     });

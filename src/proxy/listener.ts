@@ -94,16 +94,14 @@ export interface ListenerCounts {
 }
 
 /**
- * Accepted connections that may wait for room. Node cannot leave a connection in the kernel's backlog, as
- * HAProxy does at `maxconn`; one that is accepted and not read looks the same to its client.
- */
-const WAITING_MAX = 512;
-
-/**
  * Binds the addresses of one listener, keeps its limits and its own count of connections (Node's is void once a
  * handle was taken over, and so are `server.close` and `maxConnections`), and hands each connection to the
  * protocol. When descriptors run out, Node accepts and closes at once until there are some again (tried: no
  * error, no spin), so nothing is to be done about it here.
+ *
+ * At a limit HAProxy stops accepting and lets the rest wait in the kernel's backlog. Node accepts as long as it
+ * listens: its handle cannot be paused, and closing it would lose the backlog. So what comes is accepted and not read,
+ * which looks the same to its client, up to `maxWaiting`.
  */
 export class Listener implements RoomWaiter {
   readonly counts: ListenerCounts = { accepted: 0, refusedPerAddress: 0, refusedFull: 0 };
@@ -119,6 +117,7 @@ export class Listener implements RoomWaiter {
   /** In order of arrival. */
   readonly #waiting = new Set<Connection>();
   #isStopped = false;
+  #isDraining = false;
 
   constructor(options: ListenerOptions) {
     this.#config = options.config;
@@ -210,7 +209,7 @@ export class Listener implements RoomWaiter {
         const other = present === undefined ? elsewhere(address) : undefined;
         if (present !== undefined) kept.push(present);
         else if (other !== undefined) moved.push(other);
-        else added.push(await this.#open(address));
+        else added.push(await this.#open(address, config.limits.backlog));
       }
     } catch (error) {
       cancel();
@@ -234,14 +233,16 @@ export class Listener implements RoomWaiter {
     return { claim, commit, cancel };
   }
 
-  async #open(address: SocketAddressConfig): Promise<ListeningSocket> {
+  async #open(address: SocketAddressConfig, backlog: number): Promise<ListeningSocket> {
     const given = this.#inherited?.take(this.name, address);
     const where = given === undefined ? address : ({ kind: "fd", fd: given.fd } as const);
     const chosen = await chooseConnectionMode();
     const mode = this.#connectionMode ?? chosen;
     let socket: ListeningSocket | undefined;
     const ownerOf = () => socket?.owner ?? this;
-    const made = await bindAddress(this.name, where, mode, (connection) => ownerOf().#accepted(connection));
+    const made = await bindAddress(this.name, where, mode, backlog, (connection) =>
+      ownerOf().#accepted(connection),
+    );
     const { server } = made;
     server.on("error", (error) => this.#log.warn({ listener: ownerOf().name, error }, "accept failed"));
     const isManaged = given?.isManaged ?? false;
@@ -256,24 +257,25 @@ export class Listener implements RoomWaiter {
     if (socket.owner === this) closeSocket(socket);
   }
 
-  /** Closes the listening sockets. Who waits for room is turned away; what is open stays. */
+  /** Closes the listening sockets. What is open stays, and who waits is still served as room comes. */
   stopAccepting(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
     // Not waited for: the callback comes when Node's own count is 0, which it never is. The socket is closed at once.
     for (const socket of this.#sockets) this.#close(socket);
-    for (const connection of this.#waiting) connection.reset();
-    this.#waiting.clear();
-    this.#budget.forget(this);
   }
 
-  /** Lets every session finish what it is at and close. */
+  /** Lets every session finish what it is at and close; so will those that wait for room, once they have it. */
   drain(): void {
+    this.#isDraining = true;
     for (const { session } of [...this.#slots]) session?.drain();
   }
 
-  /** Ends every session at once. */
+  /** Ends every session at once, and turns away who waits. */
   destroyAll(): void {
+    this.#budget.forget(this);
+    for (const connection of this.#waiting) connection.reset();
+    this.#waiting.clear();
     for (const { session } of [...this.#slots]) session?.destroy();
   }
 
@@ -310,7 +312,7 @@ export class Listener implements RoomWaiter {
     this.counts.accepted++;
     if (this.#waiting.size === 0 && !this.#isFull() && !this.#budget.isFull) {
       this.#admit(connection);
-    } else if (this.#waiting.size >= WAITING_MAX) {
+    } else if (this.#waiting.size >= this.#config.limits.maxWaiting) {
       this.counts.refusedFull++;
       connection.reset();
     } else {
@@ -330,6 +332,7 @@ export class Listener implements RoomWaiter {
     const slot = new Slot(this, this.#addresses.isCounting ? connection.remoteAddress : "");
     this.#slots.add(slot);
     slot.session = this.#protocol(connection, slot);
+    if (this.#isDraining) slot.session.drain();
   }
 }
 

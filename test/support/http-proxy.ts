@@ -131,6 +131,8 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     timeouts: { clientMs: 30_000, httpRequestMs: 10_000, httpKeepAliveMs: 60_000, ...options.clientTimeouts },
     limits: {
       maxConnections: 1_000,
+      maxWaiting: 1_000,
+      backlog: 4_096,
       maxConnectionsPerAddress: 0,
       maxHeadBytes: 16_384,
       maxHeaders: 128,

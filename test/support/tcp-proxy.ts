@@ -51,6 +51,8 @@ export function listenerConfig(changes: {
     timeouts: { clientMs: 30_000, httpRequestMs: 10_000, httpKeepAliveMs: 60_000 },
     limits: {
       maxConnections: 100,
+      maxWaiting: 1_000,
+      backlog: 4_096,
       maxConnectionsPerAddress: 0,
       maxHeadBytes: 16_384,
       maxHeaders: 128,

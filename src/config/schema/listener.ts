@@ -55,6 +55,14 @@ const shared = {
     maxConnections: integer("Most client connections of this listener.", { min: 1, max: 1_000_000 }).prefault(
       4_096,
     ),
+    maxWaiting: integer(
+      "Most connections beyond it, or beyond the limit of the process, that wait for room; what comes then is reset. 0 when none may wait.",
+      { min: 0, max: 1_000_000 },
+    ).prefault(4_096),
+    backlog: integer(
+      "Most connections that the kernel keeps until they are accepted, which it cuts to its own limit (net.core.somaxconn); for addresses opened from then on.",
+      { min: 1, max: 1_000_000 },
+    ).prefault(4_096),
     maxConnectionsPerAddress: integer("Most connections of one client address; 0 for no limit.", {
       min: 0,
       max: 1_000_000,

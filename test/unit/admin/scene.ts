@@ -7,6 +7,7 @@ import type {
   ProxyInfo,
   ReloadReport,
 } from "../../../src/admin/ports.js";
+import type { AdaptiveLimitOptions } from "../../../src/core/adaptive-limit.js";
 import type { Backend } from "../../../src/core/backend.js";
 import { Leastconn } from "../../../src/core/balancers/leastconn.js";
 import type { Endpoint } from "../../../src/core/endpoint.js";
@@ -57,6 +58,20 @@ export function poolOf(name: string, change: Partial<PoolOptions> = {}): Pool {
   });
 }
 
+/** A limit that follows latency, with the defaults of the configuration. */
+export const adaptiveLimit: AdaptiveLimitOptions = {
+  minLimit: 3,
+  maxLimit: 1_000,
+  intervalMs: 100,
+  minSamples: 20,
+  percentile: 50,
+  bufferPercent: 25,
+  minDifferenceMs: 2,
+  minRttIntervalMs: 60_000,
+  minRttJitterPercent: 15,
+  minRttSamples: 100,
+};
+
 /** Everything admin sees of a proxy, over real pools and without any traffic of its own. */
 export class Scene implements AdminPorts {
   readonly clock: Clock;
@@ -80,7 +95,11 @@ export class Scene implements AdminPorts {
         addresses: ["127.0.0.1:6000"],
         openConnections: 3,
         maxConnections: 100,
+        waiting: 4,
+        maxWaiting: 50,
         connectionsTotal: 30,
+        refusedFull: 5,
+        refusedPerAddress: 6,
         requestsTotal: 300,
         bytesIn: 1000,
         bytesOut: 5_000_000_000,

@@ -48,7 +48,7 @@ listeners:
     protocol: http
     direction: outbound
     timeouts: { client: 30s, httpRequest: 10s, httpKeepAlive: 60s }
-    limits: { maxConnections: 4096, maxConnectionsPerAddress: 0, maxHeadBytes: 16KiB, maxHeaders: "\${HEADERS}" }
+    limits: { maxConnections: 4096, maxWaiting: 0, backlog: 128, maxConnectionsPerAddress: 0, maxHeadBytes: 16KiB, maxHeaders: "\${HEADERS}" }
     pool: web
     routes:
       - match: { host: api.local, pathPrefix: /v1, method: GET, headers: { X-Canary: "1" } }

@@ -80,6 +80,8 @@ describe("a minimal file", () => {
           timeouts: { clientMs: 30_000, httpRequestMs: 10_000, httpKeepAliveMs: 60_000 },
           limits: {
             maxConnections: 4_096,
+            maxWaiting: 4096,
+            backlog: 4096,
             maxConnectionsPerAddress: 0,
             maxHeadBytes: 16_384,
             maxHeaders: 128,

@@ -198,6 +198,8 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...L, "timeouts", "httpRequest"], "x", DURATION],
   [[...L, "timeouts", "httpKeepAlive"], "x", DURATION],
   [[...L, "limits", "maxConnections"], 0, "from 1 to 1000000"],
+  [[...L, "limits", "maxWaiting"], -1, "from 0 to 1000000"],
+  [[...L, "limits", "backlog"], 0, "from 1 to 1000000"],
   [[...L, "limits", "maxConnectionsPerAddress"], -1, "from 0 to 1000000"],
   [[...L, "limits", "maxHeadBytes"], "2MiB", "a size from 1KiB to 1MiB"],
   [[...L, "limits", "maxHeadBytes"], 1023, "a size from 1KiB to 1MiB"],

@@ -24,7 +24,7 @@ async function listen(
   serve: (connection: Connection) => ConnectionHandler,
 ): Promise<number> {
   const address = { kind: "tcp", host: "127.0.0.1", port: 0 } as const;
-  const { server } = await bindAddress("front", address, mode, (connection) => {
+  const { server } = await bindAddress("front", address, mode, 128, (connection) => {
     sockets.push(connection);
     connection.handler = serve(connection);
     connection.resume();

@@ -194,6 +194,42 @@ describe("limits", () => {
     expect(listener).toMatchObject({ open: 1, waiting: 0 });
   });
 
+  test("let a burst wait without a reset, and serve all of it in turn", async () => {
+    const { listener, sessions } = makeListener({ limits: { maxConnections: 10, maxWaiting: 290 } });
+    await listener.bind();
+    const clients = Array.from({ length: 300 }, () => dial(listener.addresses[0]));
+    const ends = clients.map(async ({ socket }) => {
+      await new Promise((resolve) => socket.once("data", resolve).once("error", resolve));
+      socket.destroy();
+    });
+    await Promise.all(ends);
+    await until(() => listener.open === 0);
+    expect(sessions).toHaveLength(300);
+    expect(listener.waiting).toBe(0);
+    expect(listener.counts).toEqual({ accepted: 300, refusedPerAddress: 0, refusedFull: 0 });
+  });
+
+  test("reset what comes beyond those that may wait, and count it", async () => {
+    const { listener } = makeListener({ limits: { maxConnections: 1, maxWaiting: 1 } });
+    await listener.bind();
+    const first = dial(listener.addresses[0]);
+    await first.receives("0");
+    const second = dial(listener.addresses[0]);
+    await until(() => listener.waiting === 1);
+    expect(await dial(listener.addresses[0]).ended()).toBe("reset");
+    expect(listener.counts).toEqual({ accepted: 3, refusedPerAddress: 0, refusedFull: 1 });
+    first.socket.destroy();
+    await second.receives("1");
+  });
+
+  test("that let nobody wait reset at once", async () => {
+    const { listener } = makeListener({ limits: { maxConnections: 1, maxWaiting: 0 } });
+    await listener.bind();
+    await dial(listener.addresses[0]).receives("0");
+    expect(await dial(listener.addresses[0]).ended()).toBe("reset");
+    expect(listener.counts.refusedFull).toBe(1);
+  });
+
   test("turn an address away that has its share", async () => {
     const { listener } = makeListener({ limits: { maxConnectionsPerAddress: 1 } });
     await listener.bind();
@@ -224,24 +260,41 @@ describe("limits", () => {
 });
 
 describe("the end", () => {
-  test("of accepting refuses newcomers, turns the waiting away and keeps what is open", async () => {
+  test("of accepting refuses newcomers, and keeps what is open and what waits", async () => {
     const { listener, sessions } = makeListener({ limits: { maxConnections: 1 } });
     await listener.bind();
     const open = dial(listener.addresses[0]);
     await open.receives("0");
     const waiting = dial(listener.addresses[0]);
-    const turnedAway = waiting.ended();
     await until(() => listener.waiting === 1);
     listener.stopAccepting();
-    expect(await turnedAway).toBe("reset");
     expect(await dial(listener.addresses[0]).ended()).toBe("reset");
     open.send("still");
     await open.receives("0still");
     listener.drain();
     expect(sessions.map((session) => session.drains)).toEqual([1]);
-    expect(listener).toMatchObject({ open: 1, waiting: 0, isListening: false });
+    expect(listener).toMatchObject({ open: 1, waiting: 1, isListening: false });
+    open.socket.destroy();
+    await waiting.receives("1");
+    expect(sessions.map((session) => session.drains)).toEqual([1, 1]);
     listener.destroyAll();
-    expect(await open.ended()).toBe("reset");
+    expect(await waiting.ended()).toBe("reset");
     await until(() => listener.open === 0);
+  });
+
+  test("of everything resets what is open and what waits, and begins no session more", async () => {
+    const budget = new ConnectionBudget(1);
+    const { listener, sessions } = makeListener({ budget });
+    await listener.bind();
+    const open = dial(listener.addresses[0]);
+    await open.receives("0");
+    const waiting = dial(listener.addresses[0]);
+    await until(() => listener.waiting === 1);
+    listener.stopAccepting();
+    listener.destroyAll();
+    expect([await open.ended(), await waiting.ended()]).toEqual(["reset", "reset"]);
+    await until(() => budget.open === 0);
+    expect(sessions).toHaveLength(1);
+    expect(listener.waiting).toBe(0);
   });
 });

@@ -109,6 +109,8 @@ export class DownstreamScene {
         },
         limits: {
           maxConnections: 0,
+          maxWaiting: 1_000,
+          backlog: 4_096,
           maxConnectionsPerAddress: 0,
           maxHeadBytes: options.maxHeadBytes ?? 16_384,
           maxHeaders: options.maxHeaders ?? 128,
