@@ -1,5 +1,9 @@
+import type { Backend } from "../core/backend.js";
+import type { Pool } from "../core/pool.js";
+import { COUNTER, type CounterName } from "../core/scoreboard.js";
 import type { StickTable } from "../core/stick-table.js";
 import { boundEntries } from "./affinity-messages.js";
+import { backendSubjects } from "./backend-subjects.js";
 import { counter, type Family, gauge, label, renderFamilies } from "./exposition.js";
 import type { AdminPorts } from "./ports.js";
 
@@ -35,8 +39,48 @@ const BOUND_FAMILIES: readonly Family<number>[] = [
   ),
 ];
 
+const SESSION_FATES = [
+  ["kept", "sessionsKept"],
+  ["moved", "sessionsMoved"],
+  ["new", "sessionsNew"],
+] as const;
+
+function sessionFamily<Subject>(
+  prefix: string,
+  read: (subject: Subject, counter: CounterName) => number,
+): Family<Subject> {
+  return {
+    name: `${prefix}_bound_sessions_total`,
+    type: "counter",
+    help: "Answers to clients that a cookie or a table binds: from their own backend, another one, the first ones.",
+    parts: SESSION_FATES.map(([fate, each]) => ({
+      labels: label("fate", fate),
+      value: (subject) => read(subject, each),
+    })),
+  };
+}
+
+const POOL_SESSIONS = [sessionFamily<Pool>("pilotfish_pool", (pool, name) => pool.total(name))];
+const BACKEND_SESSIONS = [
+  sessionFamily<Backend>("pilotfish_backend", (backend, name) => backend.row.read(COUNTER[name])),
+];
+
+/** Of the pools whose clients are bound, and of no others: what clients met, and the stick tables. */
+export function* renderAffinityMetrics(ports: AdminPorts): Generator<string, void, void> {
+  const binding = [...ports.pools.values()].filter(({ name }) => {
+    const kind = ports.affinity(name)?.kind;
+    return kind === "cookie" || kind === "table";
+  });
+  yield* renderFamilies(
+    POOL_SESSIONS,
+    binding.map((pool) => [pool, label("pool", pool.name)]),
+  );
+  yield* renderFamilies(BACKEND_SESSIONS, binding.flatMap(backendSubjects));
+  yield* renderTableMetrics(ports);
+}
+
 /** The stick tables, named as HAProxy's exporter names them. */
-export function* renderTableMetrics(ports: AdminPorts): Generator<string, void, void> {
+function* renderTableMetrics(ports: AdminPorts): Generator<string, void, void> {
   const nowMs = ports.clock.nowMs();
   const tables: (readonly [StickTable, string])[] = [];
   const bound: (readonly [number, string])[] = [];
@@ -46,10 +90,8 @@ export function* renderTableMetrics(ports: AdminPorts): Generator<string, void, 
     affinity.table.forgetExpired(nowMs);
     const inPool = label("pool", pool.name);
     tables.push([affinity.table, inPool]);
-    for (const backend of pool.backends()) {
-      const labels = `${inPool},${label("backend", backend.id)},${label("id", backend.endpoint.id)}`;
+    for (const [backend, labels] of backendSubjects(pool))
       bound.push([boundEntries(affinity, backend, nowMs) ?? 0, labels]);
-    }
   }
   yield* renderFamilies(TABLE_FAMILIES, tables);
   yield* renderFamilies(BOUND_FAMILIES, bound);

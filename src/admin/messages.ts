@@ -3,6 +3,7 @@ import { reasonsAgainst, type WeightLayers, weightLayers } from "../core/explain
 import type { Override as CoreOverride } from "../core/override.js";
 import type { Pool as CorePool } from "../core/pool.js";
 import type { WeightChange } from "../core/weight.js";
+import { adaptiveMessage } from "./adaptive-limit-message.js";
 import { affinityMessage, boundMessage } from "./affinity-messages.js";
 import { checkFact } from "./check-messages.js";
 import {
@@ -120,6 +121,8 @@ export class Messages {
       inFlightLimit: row.limit,
       queue: pool.queue.at(backend)?.length ?? 0,
       queueMax: pool.queue.at(backend)?.longest ?? 0,
+      queueLimit: pool.options.maxQueuePerBackend ?? 0,
+      adaptive: adaptiveMessage(pool, backend),
       open: { requests: open.requests, tunnels: open.tunnels },
       joined: time.at(backend.joinedMs),
       lastUsed: time.at(backend.lastUsedMs),

@@ -2,10 +2,12 @@ import type { Backend } from "../core/backend.js";
 import { EJECTION_CAUSES } from "../core/outlier.js";
 import type { Pool } from "../core/pool.js";
 import { COUNTER, type CounterName } from "../core/scoreboard.js";
-import { renderTableMetrics } from "./affinity-metrics.js";
+import { renderAffinityMetrics } from "./affinity-metrics.js";
 import { CHECK_CODES, STATUSES, statusOf } from "./backend-status.js";
+import { backendSubjects } from "./backend-subjects.js";
 import { counter, type Family, gauge, label, renderFamilies, type Subjects } from "./exposition.js";
 import type { AdminPorts, DiscoveryStatus, ListenerInfo, RegistrationInfo } from "./ports.js";
+import { renderQueueMetrics } from "./queue-metrics.js";
 
 /**
  * The state and the counters as Prometheus text (format 0.0.4), some hundred lines at a time, so that a large
@@ -33,18 +35,13 @@ export function* renderMetrics(ports: AdminPorts): Generator<string, void, void>
     POOL_FAMILIES,
     [...ports.pools.values()].map((pool) => [pool, label("pool", pool.name)]),
   );
-  yield* renderTableMetrics(ports);
+  yield* renderAffinityMetrics(ports);
   yield* renderFamilies(BACKEND_FAMILIES, backendsOf(ports));
+  yield* renderQueueMetrics(ports);
 }
 
 function backendsOf(ports: AdminPorts): Subjects<Backend> {
-  return [...ports.pools.values()].flatMap((pool) => {
-    const inPool = label("pool", pool.name);
-    return [...pool.backends()].map((backend) => {
-      const labels = `${inPool},${label("backend", backend.id)},${label("id", backend.endpoint.id)}`;
-      return [backend, labels] as const;
-    });
-  });
+  return [...ports.pools.values()].flatMap(backendSubjects);
 }
 
 function sourcesOf(ports: AdminPorts): Subjects<SourceAge> {
@@ -100,11 +97,26 @@ const LISTENER_FAMILIES: readonly Family<ListenerInfo>[] = [
     "Most client connections; 0 for no limit.",
     (each) => each.maxConnections,
   ),
+  gauge("pilotfish_listener_waiting_connections", "Accepted and waiting for room.", (each) => each.waiting),
+  gauge(
+    "pilotfish_listener_limit_waiting_connections",
+    "Most that may wait for room; beyond it connections are reset.",
+    (each) => each.maxWaiting,
+  ),
   counter(
     "pilotfish_listener_connections_total",
-    "Client connections accepted.",
+    "Client connections accepted, those that waited or were reset included.",
     (each) => each.connectionsTotal,
   ),
+  {
+    name: "pilotfish_listener_refused_total",
+    type: "counter",
+    help: "Client connections reset: no room and none to wait, or their address had its share.",
+    parts: [
+      { labels: label("reason", "full"), value: (each) => each.refusedFull },
+      { labels: label("reason", "per-address"), value: (each) => each.refusedPerAddress },
+    ],
+  },
   counter("pilotfish_listener_http_requests_total", "Requests received.", (each) => each.requestsTotal),
   counter("pilotfish_listener_bytes_in_total", "Bytes from clients.", (each) => each.bytesIn),
   counter("pilotfish_listener_bytes_out_total", "Bytes to clients.", (each) => each.bytesOut),
@@ -177,12 +189,6 @@ const STATUS_CLASSES = [
   ["5xx", "status5xx"],
 ] as const;
 
-const SESSION_FATES = [
-  ["kept", "sessionsKept"],
-  ["moved", "sessionsMoved"],
-  ["new", "sessionsNew"],
-] as const;
-
 const EJECTION_KINDS = [
   ["detected", "ejectionsDetected"],
   ["enforced", "ejectionsEnforced"],
@@ -210,12 +216,6 @@ function countedFamilies<Subject>(
       counter(`${prefix}_${name}`, help, (of: Subject) => read(of, each)),
     ),
     split("http_responses_total", "code", "Answers by the class of their status.", STATUS_CLASSES),
-    split(
-      "bound_sessions_total",
-      "fate",
-      "Answers to clients that a cookie or a table binds: from their own backend, another one, the first ones.",
-      SESSION_FATES,
-    ),
     split(
       "ejections_total",
       "kind",

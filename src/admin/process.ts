@@ -149,6 +149,10 @@ function listenerMessage(listener: ListenerInfo): Listener {
     requestsTotal: listener.requestsTotal,
     bytesIn: BigInt(Math.round(listener.bytesIn)),
     bytesOut: BigInt(Math.round(listener.bytesOut)),
+    waiting: listener.waiting,
+    maxWaiting: listener.maxWaiting,
+    refusedFull: listener.refusedFull,
+    refusedPerAddress: listener.refusedPerAddress,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Backend } from "../core/backend.js";
 import { EJECTION_CAUSES } from "../core/outlier.js";
 import type { Pool } from "../core/pool.js";
 import type { Log } from "../platform/log.js";
+import { adaptiveMessage } from "./adaptive-limit-message.js";
 import type { UnaryMethod } from "./calls.js";
 import type {
   BackendStats,
@@ -87,6 +88,7 @@ function poolStats(
     inFlight: pool.inFlight,
     queue: pool.queue.length,
     queueMax: pool.queue.longest,
+    queueLimit: pool.options.maxQueue,
     backends: census.present,
     eligible: census.eligible,
     ejected: census.ejected,
@@ -111,6 +113,11 @@ function backendStats(pool: Pool, backend: Backend, baseline: StatsBaseline): Ba
     weight: backend.weight,
     inFlight: backend.inFlight,
     inFlightMax: backend.row.maxInFlight,
+    inFlightLimit: backend.row.limit,
+    queue: pool.queue.at(backend)?.length ?? 0,
+    queueMax: pool.queue.at(backend)?.longest ?? 0,
+    queueLimit: pool.options.maxQueuePerBackend ?? 0,
+    adaptive: adaptiveMessage(pool, backend),
     counters: countersMessage(baseline.ofBackend(pool, backend)),
   };
 }

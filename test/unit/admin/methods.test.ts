@@ -16,9 +16,11 @@ import { insightMethods } from "../../../src/admin/insight.js";
 import { listingMethods } from "../../../src/admin/listing.js";
 import { Messages } from "../../../src/admin/messages.js";
 import { processMethods } from "../../../src/admin/process.js";
+import { statsMethods } from "../../../src/admin/stats.js";
+import { StatsBaseline } from "../../../src/admin/stats-baseline.js";
 import { Timestamps, toDuration } from "../../../src/admin/timestamps.js";
 import { ManualClock } from "./manual-clock.js";
-import { backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
+import { adaptiveLimit, backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
 
 function sceneOf() {
   const clock = new ManualClock();
@@ -36,6 +38,7 @@ function sceneOf() {
     ...listingMethods(scene, messages),
     ...insightMethods(scene, messages, time),
     ...processMethods(scene, time, silentLog),
+    ...statsMethods(scene, new StatsBaseline(0), time, silentLog),
   };
 }
 
@@ -285,6 +288,32 @@ describe("ListPools and ListBackends", () => {
     const words = "the own zone a comes first: 1 of 2 healthy backends, 50% of the weight of 2 zones";
     expect(zones).toEqual(["", "", words]);
     expect(zoned.total("ownZonePicks")).toBe(1);
+  });
+
+  it("counts who waits in a pool and at a backend, with the limits of both", () => {
+    const scene = sceneOf();
+    const pool = scene.scene.add(poolOf("queued", { maxQueue: 9, maxQueuePerBackend: 4, adaptiveLimit }), [
+      endpointOf("q", 7),
+    ]);
+    const [backend] = pool.backends();
+    const waiter = { avoid: [], granted: () => undefined, stranded: () => undefined };
+    pool.enqueue(waiter, 0);
+    pool.enqueue({ ...waiter, bound: backend }, 0);
+    pool.enqueue({ ...waiter, bound: backend }, 0)?.cancel();
+    const adaptive = { limit: 3, minRttMs: undefined, latencyMs: undefined, measuring: true };
+    const ofBackend = { inFlightLimit: 3, queue: 1, queueMax: 2, queueLimit: 4, adaptive };
+    const { pools } = scene.getStats({ pool: "queued", backend: "", poolsOnly: false });
+    expect(pools).toMatchObject([{ queue: 2, queueMax: 3, queueLimit: 9, members: [ofBackend] }]);
+    expect(scene.listBackends(ListBackendsRequest.fromPartial({ pool: "queued" })).backends).toMatchObject([
+      ofBackend,
+    ]);
+    const [other] = scene.getStats({ pool: "web", backend: "", poolsOnly: false }).pools;
+    expect(other?.members.map((each) => each.adaptive)).toEqual([undefined, undefined]);
+  });
+
+  it("tells what listeners let wait and refused", () => {
+    const [front] = sceneOf().getInfo({}).listeners;
+    expect(front).toMatchObject({ waiting: 4, maxWaiting: 50, refusedFull: 5, refusedPerAddress: 6 });
   });
 
   it("says how many wait for a backend alone, and how many did at most", () => {

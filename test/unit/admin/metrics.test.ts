@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { renderMetrics } from "../../../src/admin/metrics.js";
 import { ManualClock } from "./manual-clock.js";
-import { backendOf, endpointOf, poolOf, Scene } from "./scene.js";
+import { adaptiveLimit, backendOf, endpointOf, poolOf, Scene } from "./scene.js";
 
 function sceneOf() {
   const scene = new Scene({ clock: new ManualClock() });
@@ -85,6 +85,40 @@ describe("renderMetrics", () => {
     expect(sample(text, "pilotfish_discovery_age_seconds")).toBe(5);
     expect(sample(text, "pilotfish_listener_bytes_out_total")).toBe(5_000_000_000);
     expect(sample(text, "pilotfish_build_info", 'version="1.2.3"')).toBe(1);
+  });
+
+  it("shows what listeners let wait and refused", () => {
+    const text = render(sceneOf().scene);
+    expect(sample(text, "pilotfish_listener_waiting_connections")).toBe(4);
+    expect(sample(text, "pilotfish_listener_limit_waiting_connections")).toBe(50);
+    expect(sample(text, "pilotfish_listener_refused_total", 'reason="full"')).toBe(5);
+    expect(sample(text, "pilotfish_listener_refused_total", 'reason="per-address"')).toBe(6);
+  });
+
+  it("shows who waits in the pool and who at which backend", () => {
+    const scene = new Scene({ clock: new ManualClock() });
+    const web = scene.add(poolOf("web", { maxQueuePerBackend: 7 }), [endpointOf("a", 1), endpointOf("b", 2)]);
+    const waiter = { avoid: [], granted: () => undefined, stranded: () => undefined };
+    web.enqueue(waiter, 0);
+    web.enqueue({ ...waiter, bound: backendOf(web, "a") }, 0);
+    web.enqueue({ ...waiter, bound: backendOf(web, "a") }, 0)?.cancel();
+    const text = render(scene);
+    expect(sample(text, "pilotfish_pool_current_queue")).toBe(2);
+    expect(sample(text, "pilotfish_backend_current_queue", 'id="a"')).toBe(1);
+    expect(sample(text, "pilotfish_backend_max_queue", 'id="a"')).toBe(2);
+    expect(sample(text, "pilotfish_backend_limit_queue", 'id="a"')).toBe(7);
+    expect(sample(text, "pilotfish_backend_current_queue", 'id="b"')).toBe(0);
+  });
+
+  it("shows the limit that latency grants, and nothing of it where none does", () => {
+    expect(render(sceneOf().scene)).not.toContain("_adaptive_");
+    const scene = new Scene({ clock: new ManualClock() });
+    scene.add(poolOf("web", { adaptiveLimit }), [endpointOf("a", 1)]);
+    expect(sample(render(scene), "pilotfish_backend_adaptive_limit_sessions")).toBe(3);
+  });
+
+  it("shows no bound sessions of a pool that binds nobody", () => {
+    expect(render(sceneOf().scene)).not.toContain("bound_sessions");
   });
 
   it("shows mean times and their sums only where something was timed", () => {

@@ -205,6 +205,7 @@ describe("bound clients", () => {
       },
     ]);
     const metrics = [...renderMetrics(all.scene)].join("");
+    expect(metrics).not.toMatch(/bound_sessions_total\{pool="plain"/);
     const lines = [
       'pilotfish_sticktable_used{pool="web"} 2',
       'pilotfish_sticktable_size{pool="web"} 1000',

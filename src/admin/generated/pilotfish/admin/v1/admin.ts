@@ -335,10 +335,19 @@ export interface Listener {
   openConnections: number;
   /** Most connections at once; 0 for no limit. */
   maxConnections: number;
+  /** Accepted since the start, those that waited or were reset included. */
   connectionsTotal: number;
   requestsTotal: number;
   bytesIn: bigint;
   bytesOut: bigint;
+  /** Accepted connections that wait for room now, at the listener's limit or that of the process. */
+  waiting: number;
+  /** Most that may wait; beyond it connections are reset. */
+  maxWaiting: number;
+  /** Connections reset since the start: no room, and none to wait. */
+  refusedFull: number;
+  /** Connections reset since the start: the client's address had its share. */
+  refusedPerAddress: number;
 }
 
 export interface ListPoolsRequest {
@@ -509,6 +518,12 @@ export interface Backend {
   queue: number;
   /** The longest that was since the maxima were cleared. */
   queueMax: number;
+  /** Absent where the limit follows no latency. */
+  adaptive?:
+    | AdaptiveLimit
+    | undefined;
+  /** Most that may wait for this one; 0 for no limit but the pool's. */
+  queueLimit: number;
 }
 
 export interface Backend_MetaEntry {
@@ -890,7 +905,9 @@ export interface PoolStats {
   /** Of the pool and all its backends, those that left included. */
   counters?: Counters | undefined;
   inFlight: number;
+  /** Requests that wait for a slot now, those bound to one backend included. */
   queue: number;
+  /** The most that waited at once since the maxima were cleared. */
   queueMax: number;
   backends: number;
   eligible: number;
@@ -898,6 +915,8 @@ export interface PoolStats {
   members: BackendStats[];
   /** What the detectors found since the start of the process, by cause; causes that found nothing are left out. */
   ejections: EjectionCount[];
+  /** Most requests that may wait; beyond it they are turned away. */
+  queueLimit: number;
 }
 
 /** What became of what one detector found. */
@@ -919,7 +938,35 @@ export interface BackendStats {
   weight: number;
   inFlight: number;
   inFlightMax: number;
-  counters?: Counters | undefined;
+  counters?:
+    | Counters
+    | undefined;
+  /** Most leases at once, all limits together; 0 for no limit. */
+  inFlightLimit: number;
+  /** Requests that wait for this one now, since they are bound to it or their key belongs to it. */
+  queue: number;
+  /** The most that did at once since the maxima were cleared. */
+  queueMax: number;
+  /** Most that may wait for this one; 0 for no limit but the pool's. */
+  queueLimit: number;
+  /** Absent where the limit follows no latency. */
+  adaptive?: AdaptiveLimit | undefined;
+}
+
+/** A limit of a backend that follows its latency. Other limits may hold the one in force below it. */
+export interface AdaptiveLimit {
+  /** Most leases at once that latency grants now. */
+  limit: number;
+  /** Latency at little load, in milliseconds, which the limit goes by; absent before it was measured. */
+  minRttMs?:
+    | number
+    | undefined;
+  /** Latency of the last interval, in milliseconds; absent before the first. */
+  latencyMs?:
+    | number
+    | undefined;
+  /** The latency at little load is being measured, with half of the limit. */
+  measuring: boolean;
 }
 
 /** What was counted. Whole numbers, except the means. */
@@ -1768,6 +1815,10 @@ function createBaseListener(): Listener {
     requestsTotal: 0,
     bytesIn: 0n,
     bytesOut: 0n,
+    waiting: 0,
+    maxWaiting: 0,
+    refusedFull: 0,
+    refusedPerAddress: 0,
   };
 }
 
@@ -1805,6 +1856,18 @@ export const Listener: MessageFns<Listener> = {
         throw new globalThis.Error("value provided for field message.bytesOut of type uint64 too large");
       }
       writer.uint32(72).uint64(message.bytesOut);
+    }
+    if (message.waiting !== 0) {
+      writer.uint32(80).uint32(message.waiting);
+    }
+    if (message.maxWaiting !== 0) {
+      writer.uint32(88).uint32(message.maxWaiting);
+    }
+    if (message.refusedFull !== 0) {
+      writer.uint32(97).double(message.refusedFull);
+    }
+    if (message.refusedPerAddress !== 0) {
+      writer.uint32(105).double(message.refusedPerAddress);
     }
     return writer;
   },
@@ -1894,6 +1957,38 @@ export const Listener: MessageFns<Listener> = {
             message.bytesOut = reader.uint64() as bigint;
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.waiting = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.maxWaiting = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.refusedFull = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.refusedPerAddress = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1920,6 +2015,10 @@ export const Listener: MessageFns<Listener> = {
     message.requestsTotal = object.requestsTotal ?? 0;
     message.bytesIn = (object.bytesIn !== undefined && object.bytesIn !== null) ? BigInt(object.bytesIn) : 0n;
     message.bytesOut = (object.bytesOut !== undefined && object.bytesOut !== null) ? BigInt(object.bytesOut) : 0n;
+    message.waiting = object.waiting ?? 0;
+    message.maxWaiting = object.maxWaiting ?? 0;
+    message.refusedFull = object.refusedFull ?? 0;
+    message.refusedPerAddress = object.refusedPerAddress ?? 0;
     return message;
   },
 };
@@ -2880,6 +2979,8 @@ function createBaseBackend(): Backend {
     bound: undefined,
     queue: 0,
     queueMax: 0,
+    adaptive: undefined,
+    queueLimit: 0,
   };
 }
 
@@ -2971,6 +3072,12 @@ export const Backend: MessageFns<Backend> = {
     }
     if (message.queueMax !== 0) {
       writer.uint32(232).uint32(message.queueMax);
+    }
+    if (message.adaptive !== undefined) {
+      AdaptiveLimit.encode(message.adaptive, writer.uint32(242).fork()).join();
+    }
+    if (message.queueLimit !== 0) {
+      writer.uint32(248).uint32(message.queueLimit);
     }
     return writer;
   },
@@ -3223,6 +3330,22 @@ export const Backend: MessageFns<Backend> = {
             message.queueMax = reader.uint32();
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.adaptive = AdaptiveLimit.decode(reader, reader.uint32());
+            continue;
+          }
+          case 31: {
+            if (tag !== 248) {
+              break;
+            }
+
+            message.queueLimit = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3293,6 +3416,10 @@ export const Backend: MessageFns<Backend> = {
       : undefined;
     message.queue = object.queue ?? 0;
     message.queueMax = object.queueMax ?? 0;
+    message.adaptive = (object.adaptive !== undefined && object.adaptive !== null)
+      ? AdaptiveLimit.fromPartial(object.adaptive)
+      : undefined;
+    message.queueLimit = object.queueLimit ?? 0;
     return message;
   },
 };
@@ -6419,6 +6546,7 @@ function createBasePoolStats(): PoolStats {
     ejected: 0,
     members: [],
     ejections: [],
+    queueLimit: 0,
   };
 }
 
@@ -6456,6 +6584,9 @@ export const PoolStats: MessageFns<PoolStats> = {
     }
     for (const v of message.ejections) {
       EjectionCount.encode(v!, writer.uint32(90).fork()).join();
+    }
+    if (message.queueLimit !== 0) {
+      writer.uint32(96).uint32(message.queueLimit);
     }
     return writer;
   },
@@ -6561,6 +6692,14 @@ export const PoolStats: MessageFns<PoolStats> = {
             message.ejections.push(EjectionCount.decode(reader, reader.uint32()));
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.queueLimit = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6593,6 +6732,7 @@ export const PoolStats: MessageFns<PoolStats> = {
     message.ejected = object.ejected ?? 0;
     message.members = object.members?.map((e) => BackendStats.fromPartial(e)) || [];
     message.ejections = object.ejections?.map((e) => EjectionCount.fromPartial(e)) || [];
+    message.queueLimit = object.queueLimit ?? 0;
     return message;
   },
 };
@@ -6698,6 +6838,11 @@ function createBaseBackendStats(): BackendStats {
     inFlight: 0,
     inFlightMax: 0,
     counters: undefined,
+    inFlightLimit: 0,
+    queue: 0,
+    queueMax: 0,
+    queueLimit: 0,
+    adaptive: undefined,
   };
 }
 
@@ -6726,6 +6871,21 @@ export const BackendStats: MessageFns<BackendStats> = {
     }
     if (message.counters !== undefined) {
       Counters.encode(message.counters, writer.uint32(66).fork()).join();
+    }
+    if (message.inFlightLimit !== 0) {
+      writer.uint32(72).uint32(message.inFlightLimit);
+    }
+    if (message.queue !== 0) {
+      writer.uint32(80).uint32(message.queue);
+    }
+    if (message.queueMax !== 0) {
+      writer.uint32(88).uint32(message.queueMax);
+    }
+    if (message.queueLimit !== 0) {
+      writer.uint32(96).uint32(message.queueLimit);
+    }
+    if (message.adaptive !== undefined) {
+      AdaptiveLimit.encode(message.adaptive, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -6807,6 +6967,46 @@ export const BackendStats: MessageFns<BackendStats> = {
             message.counters = Counters.decode(reader, reader.uint32());
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.inFlightLimit = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.queue = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.queueMax = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.queueLimit = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.adaptive = AdaptiveLimit.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6834,6 +7034,104 @@ export const BackendStats: MessageFns<BackendStats> = {
     message.counters = (object.counters !== undefined && object.counters !== null)
       ? Counters.fromPartial(object.counters)
       : undefined;
+    message.inFlightLimit = object.inFlightLimit ?? 0;
+    message.queue = object.queue ?? 0;
+    message.queueMax = object.queueMax ?? 0;
+    message.queueLimit = object.queueLimit ?? 0;
+    message.adaptive = (object.adaptive !== undefined && object.adaptive !== null)
+      ? AdaptiveLimit.fromPartial(object.adaptive)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAdaptiveLimit(): AdaptiveLimit {
+  return { limit: 0, minRttMs: undefined, latencyMs: undefined, measuring: false };
+}
+
+export const AdaptiveLimit: MessageFns<AdaptiveLimit> = {
+  encode(message: AdaptiveLimit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== 0) {
+      writer.uint32(8).uint32(message.limit);
+    }
+    if (message.minRttMs !== undefined) {
+      writer.uint32(17).double(message.minRttMs);
+    }
+    if (message.latencyMs !== undefined) {
+      writer.uint32(25).double(message.latencyMs);
+    }
+    if (message.measuring !== false) {
+      writer.uint32(32).bool(message.measuring);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AdaptiveLimit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAdaptiveLimit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.minRttMs = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.latencyMs = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.measuring = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<AdaptiveLimit>, I>>(base?: I): AdaptiveLimit {
+    return AdaptiveLimit.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<AdaptiveLimit>, I>>(object: I): AdaptiveLimit {
+    const message = createBaseAdaptiveLimit();
+    message.limit = object.limit ?? 0;
+    message.minRttMs = object.minRttMs ?? undefined;
+    message.latencyMs = object.latencyMs ?? undefined;
+    message.measuring = object.measuring ?? false;
     return message;
   },
 };
