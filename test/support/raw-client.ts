@@ -6,19 +6,23 @@ export type ConnectionEnd = "end" | "reset";
 /** A client that sends exactly the bytes it is given and keeps all that comes back, as latin1 text. */
 export class RawClient {
   readonly socket: Socket;
-  /** Everything received so far, but for the Date lines that the proxy adds: no text could tell them ahead. */
-  text = "";
   /** Undefined while the other side may still send. */
   ended: ConnectionEnd | undefined;
   /** Both directions are gone. */
   closed = false;
   readonly #waiting = new Set<() => void>();
+  #seen = "";
+  /** The last of it, in which a Date line may have begun. Only this is looked at again: texts may be large. */
+  #tail = "";
 
   constructor(port: number) {
     this.socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
     const { socket } = this;
     socket.on("data", (chunk: Buffer) => {
-      this.text = withoutDate(this.text + chunk.toString("latin1"));
+      const tail = withoutDate(this.#tail + chunk.toString("latin1"));
+      const from = Math.max(tail.length - DATE_LINE_BYTES - 4, 0);
+      this.#seen += tail.slice(0, from);
+      this.#tail = tail.slice(from);
       this.#wake();
     });
     socket.on("end", () => {
@@ -34,6 +38,11 @@ export class RawClient {
       this.closed = true;
       this.#wake();
     });
+  }
+
+  /** Everything received so far, but for the Date lines that the proxy adds: no text could tell them ahead. */
+  get text(): string {
+    return this.#seen + this.#tail;
   }
 
   /** Sends the portions, each in a write of its own that the kernel took before the next. */
