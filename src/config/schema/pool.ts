@@ -60,7 +60,9 @@ const shared = {
     "Which connections to a backend are used again. safe: a request that may not be sent twice travels on a fresh or just used one.",
     ["safe", "always", "never"],
   ).prefault("safe"),
-  reuseSafeFor: duration("Just used means idle for less than this.").prefault("1s"),
+  reuseSafeFor: duration(
+    "Just used means idle for less than this, and for less than half of the shortest time after which the backend closed an idle connection lately.",
+  ).prefault("1s"),
   healthCheck: healthCheckSchema
     .optional()
     .describe("Active checks by this proxy, besides Consul's own verdict. Off by default."),

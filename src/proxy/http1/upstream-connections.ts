@@ -3,6 +3,7 @@ import type { PoolEvent } from "../../core/events.js";
 import type { Pool } from "../../core/pool.js";
 import type { Clock } from "../../platform/clock.js";
 import type { Connection } from "../connection.js";
+import { RestTime } from "./rest-time.js";
 import { Http1Upstream, type UpstreamKeeper } from "./upstream.js";
 
 /** How long and how many connections are kept. */
@@ -31,6 +32,8 @@ export class UpstreamConnections implements UpstreamKeeper {
   #options: UpstreamConnectionsOptions;
   readonly #clock: Clock;
   readonly #byBackend = new Map<Backend, BackendConnections>();
+  /** Of backends that closed a connection at rest. */
+  readonly #restTimes = new Map<Backend, RestTime>();
   readonly #unsubscribe: () => void;
   #isStopped = false;
 
@@ -47,13 +50,22 @@ export class UpstreamConnections implements UpstreamKeeper {
 
   /**
    * An idle connection, or undefined. With `idleForLessMs` only one that was used so recently that the backend
-   * will hardly be closing it at this moment.
+   * will hardly be closing it at this moment, by what is configured and by what the backend was seen to do.
    */
   take(backend: Backend, idleForLessMs: number, nowMs: number): Http1Upstream | undefined {
     const idle = this.#byBackend.get(backend)?.idle;
     const last = idle?.at(-1);
-    if (last === undefined || nowMs - last.idleSinceMs >= idleForLessMs) return undefined;
+    if (last === undefined) return undefined;
+    const restedMs = nowMs - last.idleSinceMs;
+    if (restedMs >= idleForLessMs || !this.#isTrusted(backend, restedMs, idleForLessMs, nowMs))
+      return undefined;
     return idle?.pop();
+  }
+
+  #isTrusted(backend: Backend, restedMs: number, idleForLessMs: number, nowMs: number): boolean {
+    if (idleForLessMs === Number.POSITIVE_INFINITY || this.#restTimes.size === 0) return true;
+    const restTime = this.#restTimes.get(backend);
+    return restTime === undefined || restedMs < restTime.trustedMs(nowMs);
   }
 
   /** Makes room for one more connection: at the limit the one idle for longest goes. */
@@ -83,6 +95,16 @@ export class UpstreamConnections implements UpstreamKeeper {
     }
     connections.idle.push(connection);
     connection.idle(this.#options.idleMs, this.#clock.nowMs());
+  }
+
+  closedAtRest({ backend, idleSinceMs }: Http1Upstream): void {
+    const nowMs = this.#clock.nowMs();
+    let restTime = this.#restTimes.get(backend);
+    if (restTime === undefined) {
+      restTime = new RestTime(nowMs);
+      this.#restTimes.set(backend, restTime);
+    }
+    restTime.closed(nowMs - idleSinceMs, nowMs);
   }
 
   forget(connection: Http1Upstream): void {
@@ -120,8 +142,11 @@ export class UpstreamConnections implements UpstreamKeeper {
 
   #onEvent(event: PoolEvent): void {
     switch (event.type) {
-      case "backend-leaving":
       case "backend-removed":
+        this.#restTimes.delete(event.backend);
+        this.closeIdle(event.backend);
+        return;
+      case "backend-leaving":
         this.closeIdle(event.backend);
         return;
       case "state-changed":

@@ -22,6 +22,8 @@ const INFORMATIONAL_MAX = 16;
 export interface UpstreamKeeper {
   /** It has served an exchange and can serve another. */
   keep(connection: Http1Upstream): void;
+  /** The backend closed it while it waited for an exchange, or as it began one. Said before `forget`. */
+  closedAtRest(connection: Http1Upstream): void;
   /** It is gone. */
   forget(connection: Http1Upstream): void;
 }
@@ -98,6 +100,11 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     this.#connection.destroy();
   }
 
+  #closeAtRest(): void {
+    this.#keeper.closedAtRest(this);
+    this.close();
+  }
+
   get isReused(): boolean {
     return this.#exchanges > 1;
   }
@@ -162,8 +169,8 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   onData(chunk: Buffer): void {
     if (this.#state === "over") return;
     if (this.#state === "idle") {
-      // Nobody asked. A connection that is out of step must never serve again.
-      this.close();
+      // Nobody asked: perhaps a farewell. A connection that is out of step must never serve again.
+      this.#closeAtRest();
       return;
     }
     if (this.#state === "head" && !this.#writer.hasWritten) {
@@ -189,7 +196,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
 
   onEnd(): void {
     if (this.#state === "idle") {
-      this.close();
+      this.#closeAtRest();
     } else if (this.#state === "body") {
       this.#decoder.end();
       if (this.#decoder.isDone) this.#end(true);
@@ -206,7 +213,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
 
   onClose(error: Error | undefined): void {
     if (this.#state === "over") return;
-    if (this.#state === "idle") this.close();
+    if (this.#state === "idle") this.#closeAtRest();
     // The end of a connection that broke is no whole body's end.
     else this.#fail(this.#state === "head" ? "upstream-reset" : "upstream-truncated", error);
   }
@@ -343,6 +350,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     const isUnanswered = this.#partial === undefined && this.#informational === 0;
     const facts = { isSent: this.isSent, isAnswered: !isUnanswered, isReused: this.isReused && isUnanswered };
     this.#receiver = undefined;
+    if (facts.isReused && code === "upstream-reset") this.#keeper.closedAtRest(this);
     this.close();
     receiver?.onUpstreamFailure(
       new ProxyError(code, phase, {

@@ -173,6 +173,42 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
     expect(await next(GET)).toBe(1);
   });
 
+  it("is not chosen for that either once the backend was seen to close one that rested hardly longer", async () => {
+    const clock = new ManualClock();
+    const { proxy, backend } = await aScene({
+      clock,
+      reuse: { mode: "safe", safeForMs: 1_000 },
+      clientTimeouts: { httpKeepAliveMs: 300_000 },
+      timeouts: { upstreamIdleMs: 300_000 },
+    });
+    const client = proxy.dial();
+    const next = async (request: string) => {
+      const before = client.text.length;
+      await client.send(request);
+      await client.until((text) => text.length === before + OK.length);
+      await proxy.settled();
+      return backend.requests.at(-1)?.connection;
+    };
+    const post = `${postHead("Content-Length: 1\r\n")}x`;
+    await next(GET);
+    await clock.advance(40);
+    backend.connections[0]?.socket.resetAndDestroy();
+    const [reached] = proxy.pool.backends();
+    await until(() => reached !== undefined && proxy.connections.count(reached).open === 0);
+    expect(await next(GET)).toBe(1);
+    await clock.advance(19);
+    expect(await next(post)).toBe(1);
+    await clock.advance(20);
+    expect(await next(post)).toBe(2);
+    await clock.advance(20);
+    expect(await next(GET)).toBe(2);
+    // It is forgotten after two minutes at most.
+    await clock.advance(120_000);
+    await next(GET);
+    await clock.advance(999);
+    expect(await next(post)).toBe(backend.requests.at(-2)?.connection);
+  });
+
   it("that says something unasked is closed, not used", async () => {
     const { proxy, backend } = await aScene();
     const client = proxy.dial();

@@ -15,7 +15,7 @@ function sent(body: string, isTaking: boolean) {
   const connection = new FakeConnection();
   connection.isTaking = isTaking;
   const log: string[] = [];
-  const keeper = { keep: () => log.push("kept"), forget: () => log.push("forgotten") };
+  const keeper = { keep: () => log.push("kept"), closedAtRest() {}, forget: () => log.push("forgotten") };
   const receiver: UpstreamReceiver = {
     onInformational() {},
     onResponseHead: (head) => log.push(String(head.status)),
