@@ -2,6 +2,7 @@ import type { ConsulConfig, PoolConfig } from "./config/model.js";
 import { AgentWatches } from "./control/agent-watch.js";
 import type { CheckStarts } from "./control/check-starts.js";
 import { DampedSource } from "./control/damped-source.js";
+import { FlapBook } from "./control/flap-book.js";
 import { GuardedSource } from "./control/guarded-source.js";
 import { HealthWatches } from "./control/health-watch.js";
 import type { ListStore } from "./control/list-store.js";
@@ -57,6 +58,8 @@ const MEMBERSHIP: ReadonlySet<string> = new Set([
 export class Upstream {
   readonly keeper: PoolKeeper;
   readonly service: UpstreamService;
+  /** Who came and went lately; by key, so that it holds for whichever source lists the same instances. */
+  readonly #flaps = new FlapBook();
   #config: PoolConfig;
   #parts: UpstreamParts;
 
@@ -83,7 +86,7 @@ export class Upstream {
       markedCuts.hear(event);
       if (MEMBERSHIP.has(event.type)) this.service.affinity?.membershipChanged();
     });
-    const source = buildSource(config, pool, parts);
+    const source = buildSource(config, pool, this.#flaps, parts);
     this.keeper = new PoolKeeper({ pool, source, prober: buildProber(config, pool, parts), clock });
   }
 
@@ -112,7 +115,7 @@ export class Upstream {
       this.keeper.replaceProber(buildProber(config, pool, parts));
     }
     if (isSourceChanged || !isSame(sourceConfig(previous), sourceConfig(config))) {
-      this.keeper.replaceSource(buildSource(config, pool, parts));
+      this.keeper.replaceSource(buildSource(config, pool, this.#flaps, parts));
     }
   }
 
@@ -200,7 +203,7 @@ function sourceConfig({ discovery, suspicion, flapDamping, savedList }: PoolConf
   return { discovery, suspicion, flapDamping, savedList };
 }
 
-function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): PoolSource {
+function buildSource(config: PoolConfig, pool: Pool, book: FlapBook, parts: UpstreamParts): PoolSource {
   const { deps, log } = parts;
   const guarded = config.discovery.map(
     (discovery, index) =>
@@ -217,7 +220,7 @@ function buildSource(config: PoolConfig, pool: Pool, parts: UpstreamParts): Pool
   const rules = config.flapDamping;
   return rules === undefined
     ? merged
-    : new DampedSource({ source: merged, pool, rules, clock: deps.clock, log });
+    : new DampedSource({ source: merged, pool, rules, book, clock: deps.clock, log });
 }
 
 function openSavedList(config: PoolConfig, index: number, parts: UpstreamParts): SavedList | undefined {

@@ -52,7 +52,7 @@ export function insightMethods(ports: AdminPorts, messages: Messages, time: Time
       const pool = onePool(ports, request.pool);
       const avoid = avoided(ports, pool, request.avoid);
       const claim = ports.affinity(pool.name)?.trace(tracedRequest(request));
-      const trace = explainPick(pool, avoid, { bound: claim?.named, hash: claim?.hash });
+      const trace = explainPick(pool, avoid, { bound: claim?.named, hash: claim?.hash }, time.nowMs());
       return {
         pool: pool.name,
         algorithm: pool.algorithm,

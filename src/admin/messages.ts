@@ -86,7 +86,7 @@ export class Messages {
       id: endpoint.id,
       address: backend.address,
       eligible: backend.isEligible,
-      reasons: reasonsAgainst(pool, backend).map(({ text }) => text),
+      reasons: reasonsAgainst(pool, backend, time.nowMs()).map(({ text }) => text),
       discovery: {
         state: DISCOVERY_STATE[facts.discovery.state],
         since: time.at(facts.discovery.sinceMs),

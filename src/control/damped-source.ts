@@ -3,7 +3,7 @@ import type { PoolEvent } from "../core/events.js";
 import type { Pool } from "../core/pool.js";
 import type { Clock, Timer } from "../platform/clock.js";
 import type { Log } from "../platform/log.js";
-import { FlapBook, type FlapRecord, type FlapRules } from "./flap-book.js";
+import type { FlapBook, FlapRecord, FlapRules } from "./flap-book.js";
 import type { GuardedStatus, PoolSource, SourceSink } from "./source.js";
 
 /** Damping of a pool: the rules of the penalty, and how many may be suppressed at once. */
@@ -18,6 +18,8 @@ export interface DampedSourceOptions {
   /** Knows how the instances fare. */
   readonly pool: Pool;
   readonly rules: DampingRules;
+  /** The pool's: penalties outlive the source that they were earned with. */
+  readonly book: FlapBook;
   readonly clock: Clock;
   /** Of the pool. */
   readonly log: Log;
@@ -32,17 +34,19 @@ const SHORTEST_SLEEP_MS = 100;
  */
 export class DampedSource implements PoolSource, SourceSink {
   readonly #options: DampedSourceOptions;
-  readonly #book = new FlapBook();
+  readonly #book: FlapBook;
   #sink: SourceSink | undefined;
   #list: readonly Endpoint[] = [];
   #suppressed: ReadonlyMap<string, FlapRecord> = new Map();
   /** Whether any instance would be suppressed if it could be spared. */
   #isWatchful = false;
+  #hasListed = false;
   #timer: Timer | undefined;
   #unsubscribe: (() => void) | undefined;
 
   constructor(options: DampedSourceOptions) {
     this.#options = options;
+    this.#book = options.book;
   }
 
   start(sink: SourceSink): void {
@@ -72,6 +76,8 @@ export class DampedSource implements PoolSource, SourceSink {
       else if (status === "maintenance" || status === "passing") excused.add(key);
     }
     this.#list = endpoints;
+    if (!this.#hasListed) this.#book.beginAnew();
+    this.#hasListed = true;
     this.#book.note(working, excused, this.#options.rules, nowMs);
     this.#choose(nowMs);
     this.#sink?.onSnapshot({ endpoints: this.#marked() });

@@ -58,6 +58,11 @@ export class FlapBook {
     this.#forget(rules, nowMs);
   }
 
+  /** The next list is the first of another source: whom it leaves out did not leave. Penalties stay. */
+  beginAnew(): void {
+    this.#working = new Set();
+  }
+
   /** What is remembered of a key; undefined when nothing is. */
   of(key: string, rules: FlapRules, nowMs: number): FlapRecord | undefined {
     const record = this.#records.get(key);

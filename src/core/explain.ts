@@ -1,5 +1,6 @@
 import type { Backend } from "./backend.js";
 import { loadKey } from "./balancers/leastconn.js";
+import { probationWords, riskWords } from "./explain-probation.js";
 import { outOfWorkWords } from "./out-of-work.js";
 import type { Override } from "./override.js";
 import type { Pool } from "./pool.js";
@@ -86,8 +87,11 @@ export interface PickTrace {
   readonly candidates: readonly Candidate[];
 }
 
+/** Where no time is given nothing is young. */
+const NEVER_MS = Number.POSITIVE_INFINITY;
+
 /** Everything that counts against a backend; empty when it can take new work now. */
-export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] {
+export function reasonsAgainst(pool: Pool, backend: Backend, nowMs = NEVER_MS): readonly Reason[] {
   const { discovery, check, admin, detection } = backend.facts;
   const reasons: Reason[] = [];
   if (discovery.state === "gone") {
@@ -131,7 +135,7 @@ export function reasonsAgainst(pool: Pool, backend: Backend): readonly Reason[] 
     const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight${adaptiveWords(backend)}`;
     const { owed, sinceMs, untilMs } = backend.probation;
     if (owed === 0) reasons.push(reason("limit", text, undefined, undefined));
-    else reasons.push(reason("limit", `${text}, ${probationWords(backend)}`, sinceMs, untilMs));
+    else reasons.push(reason("limit", `${text}, ${probationWords(backend, nowMs)}`, sinceMs, untilMs));
   }
   if (backend.isEligible && !pool.tiers.takesWork(backend)) {
     const text = `a backup of tier ${pool.tiers.numberOf(backend)} while tier ${pool.tiers.state.tier} has usable ones`;
@@ -168,11 +172,13 @@ function demotionLayer({ demotion, latency }: Backend): DemotionLayer | undefine
  * Says who would be picked now and why each backend is in or out. Takes nothing.
  *
  * @param asked what the request says of its backend; left out for any request
+ * @param nowMs left out for a time at which every probation is old
  */
 export function explainPick(
   pool: Pool,
   avoid: readonly Backend[] = [],
   asked: Pick<Wish, "hash" | "bound"> = {},
+  nowMs = NEVER_MS,
 ): PickTrace {
   const wish: Wish = { ...asked, avoid };
   const { hash } = wish;
@@ -180,17 +186,25 @@ export function explainPick(
   const wanted = bound ?? (hash === undefined ? undefined : pool.tiers.home(avoid, hash));
   const picked = wanted === undefined ? pool.peek(avoid, hash) : wanted.row.isFull ? undefined : wanted;
   const candidates = [...pool.backends()].map((backend) =>
-    candidateOf(pool, backend, backend === picked, avoid),
+    candidateOf(pool, backend, backend === picked, avoid, nowMs),
   );
   candidates.sort(compareCandidates);
   const refusal = picked === undefined ? pool.refusal(wish) : undefined;
   const summary =
-    bound === undefined ? summaryOf(pool, picked, avoid, wish.hash) : boundSummary(bound, picked);
+    bound === undefined
+      ? `${summaryOf(pool, picked, avoid, wish.hash)}${riskWords(pool, picked, wish, nowMs)}`
+      : boundSummary(bound, picked);
   return { picked, refusal, summary, candidates };
 }
 
-function candidateOf(pool: Pool, backend: Backend, isPicked: boolean, avoid: readonly Backend[]): Candidate {
-  const reasons = reasonsAgainst(pool, backend);
+function candidateOf(
+  pool: Pool,
+  backend: Backend,
+  isPicked: boolean,
+  avoid: readonly Backend[],
+  nowMs: number,
+): Candidate {
+  const reasons = reasonsAgainst(pool, backend, nowMs);
   const isEligible = backend.isEligible;
   const takesWork = pool.tiers.takesWork(backend);
   const load = takesWork && !backend.row.isFull ? loadOf(pool.algorithm, backend) : undefined;
@@ -206,7 +220,7 @@ function candidateOf(pool: Pool, backend: Backend, isPicked: boolean, avoid: rea
     reasons,
     load,
     weight: weightLayers(pool, backend),
-    text: candidateText(backend, reasons, load, { isPicked, isAvoided, takesWork }),
+    text: candidateText(backend, reasons, load, { isPicked, isAvoided, takesWork }, nowMs),
   };
 }
 
@@ -222,12 +236,13 @@ function candidateText(
   reasons: readonly Reason[],
   load: number | undefined,
   { isPicked, isAvoided, takesWork }: { isPicked: boolean; isAvoided: boolean; takesWork: boolean },
+  nowMs: number,
 ): string {
   const against = reasons.map(({ text }) => text).join("; ");
   if (reasons.length > 0 && (!takesWork || backend.row.isFull) && !isPicked) return `out: ${against}`;
   const anyway = against === "" ? "" : `, in spite of: ${against}`;
   const loaded = load === undefined ? "" : `, load ${Math.round(load * 1000) / 1000}`;
-  const reduced = `${reductionWords(backend)}${loaded}${overruledWords(backend)}`;
+  const reduced = `${reductionWords(backend, nowMs)}${loaded}${overruledWords(backend)}`;
   const numbers = `${backend.inFlight} in flight at weight ${backend.weight}${reduced}${anyway}`;
   if (isPicked) return `picked: ${numbers}`;
   return isAvoided ? `in, but to be avoided: ${numbers}` : `in: ${numbers}`;
@@ -243,15 +258,11 @@ function adaptiveWords({ adaptive }: Backend): string {
   return `, which follows its latency: ${Math.round(minRttMs * 10) / 10} ms at little load${now}${measuring}`;
 }
 
-function probationWords({ probation: { cause, owed } }: Backend): string {
-  return `on probation after ${cause}, ${owed} more ${owed === 1 ? "success" : "successes"} to go`;
-}
-
 /** Why it gets less than was asked for. */
-function reductionWords(backend: Backend): string {
+function reductionWords(backend: Backend, nowMs: number): string {
   const words: string[] = [];
   if (backend.rampSinceMs !== undefined) words.push(`slow start grants ${percent(backend.ramp)}`);
-  if (backend.probation.owed > 0) words.push(probationWords(backend));
+  if (backend.probation.owed > 0) words.push(probationWords(backend, nowMs));
   if (backend.adaptive !== undefined) words.push(`limit ${backend.row.limit}${adaptiveWords(backend)}`);
   if (backend.demotion < 1) words.push(`demoted to ${percent(backend.demotion)}, ${backend.latency.why}`);
   return words.length === 0 ? "" : ` (${words.join("; ")})`;

@@ -240,14 +240,7 @@ export class Slots {
     if (picked === undefined || !picked.probation.wantsRepeatable(nowMs)) return picked;
     // In a panic others may be worse.
     const isForAll = wish.isRepeatable === true || this.#tiers.state.isPanicking;
-    return isForAll ? picked : this.#otherThan(picked, wish);
-  }
-
-  /** Another backend, or the same where there is none. */
-  #otherThan(picked: Backend, { avoid, hash }: Wish): Backend {
-    const other = this.#tiers.pick([...avoid, picked], hash);
-    // A backup of another tier is none.
-    return other === undefined || avoid.includes(other) || !this.#tiers.takesWork(other) ? picked : other;
+    return isForAll ? picked : otherThan(this.#tiers, picked, wish);
   }
 
   #take(backend: Backend, nowMs: number): Lease {
@@ -263,4 +256,11 @@ export class Slots {
     this.#tiers.taken(backend);
     return new Lease(this.#host, backend, WRITER, nowMs);
   }
+}
+
+/** Request path. Another backend, or the same where there is none. */
+export function otherThan(tiers: Tiers, picked: Backend, { avoid, hash }: Wish): Backend {
+  const other = tiers.pick([...avoid, picked], hash);
+  // A backup of another tier is none.
+  return other === undefined || avoid.includes(other) || !tiers.takesWork(other) ? picked : other;
 }

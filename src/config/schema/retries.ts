@@ -72,8 +72,10 @@ export const retriesSchema = strictMap({
     "A POST or other request with a body that may not run twice is sent with Expect: 100-continue, and its body held until the backend says 100, or for so long at most: until then it is tried again like one that never left here, and travels on any kept connection. Costs such requests a round trip to the backend. 0 for off.",
   ).prefault("0s"),
   backoff: strictMap({
-    base: duration("Before the first further try at most this long.", { min: "1ms" }).prefault("25ms"),
-    max: duration("The longest pause.", { min: "1ms" }).prefault("250ms"),
+    base: duration("Before the first further try at most this long; 0s for at once.", { min: "0s" }).prefault(
+      "25ms",
+    ),
+    max: duration("The longest pause.", { min: "0s" }).prefault("250ms"),
   })
     .refine(({ base, max: most }) => !isAbove(base, most), {
       path: ["max"],

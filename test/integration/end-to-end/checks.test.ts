@@ -245,3 +245,40 @@ describe("limits.maxChecks", () => {
     expect(await more(8)).toBe(1);
   });
 });
+
+describe("healthCheck.demandPercent", () => {
+  it("brings a backend back as soon as its traffic wants it, long before downInterval", async () => {
+    stage = await Stage.open();
+    const backends = await stage.backends("one", "two", "three");
+    const sidecar = await stage.sidecar({
+      listeners: [{ name: "web", bind: "127.0.0.1:0", protocol: "http", pool: "web" }],
+      pools: [
+        {
+          name: "web",
+          discovery: {
+            type: "static",
+            endpoints: backends.map(({ id, port }) => ({ id, address: `127.0.0.1:${port}` })),
+          },
+          healthCheck: {
+            type: "http",
+            path: "/status",
+            interval: "50ms",
+            downInterval: "10m",
+            demandPercent: 50,
+            fall: 1,
+            rise: 1,
+          },
+        },
+      ],
+    });
+    const admin = stage.admin(sidecar);
+    await admin.settles("one", "two", "three");
+    const load = stage.load("demand", { port: sidecar.port(), open: 4 });
+    await until(() => load.results.length > 50, SOON_MS, "traffic");
+    backends[0]?.set({ healthStatus: 503 });
+    await admin.settles("two", "three");
+    backends[0]?.set({ healthStatus: 200 });
+    await admin.settles("one", "two", "three");
+    expect((await load.stop()).failed).toEqual([]);
+  });
+});

@@ -68,7 +68,7 @@ const WARY = {
     successfulActiveHealthCheckUneject: false,
   },
   // HAProxy makes no pause before a try at another server.
-  retries: { on: [...RETRY_ON, "unavailable"], backoff: { base: "1ms", max: "1ms" } },
+  retries: { on: [...RETRY_ON, "unavailable"], backoff: { base: "0s", max: "0s" } },
 };
 
 /** pilotfish with a real Consul where there is one, with the embedded catalog where there is none. */

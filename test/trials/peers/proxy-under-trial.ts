@@ -23,8 +23,8 @@ export interface TrialSetting {
 /** What both are given where backends go wrong, in ms: how often to look, how long to wait, and after how many errors to act. */
 export const CADENCE = {
   intervalMs: 1_000,
-  fastMs: 50,
-  downMs: 50,
+  fastMs: 10,
+  downMs: 10,
   checkTimeoutMs: 250,
   /** Longest silence of a backend, which answers in 10 ms when it is well. */
   serverMs: 250,

@@ -382,7 +382,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "retries", "nonIdempotent"], "on", "true or false"],
   [[...P, "retries", "maxBodyBytes"], "17MiB", "0 to 16MiB"],
   [[...P, "retries", "expectContinue"], "yes", DURATION],
-  [[...P, "retries", "backoff", "base"], "0s", "1ms"],
+  [[...P, "retries", "backoff", "base"], "soon", DURATION],
   [[...P, "retries", "backoff", "max"], "1ms", "at least base"],
   [[...P, "retries", "hedge"], "p49", 'found "p49", expected p50 to p99.9, or a duration from 1ms'],
   [[...P, "retries", "hedge"], "0s", "p50 to p99.9, or a duration from 1ms"],

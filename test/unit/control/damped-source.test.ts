@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { DampedSource, type DampingRules } from "../../../src/control/damped-source.js";
+import { FlapBook } from "../../../src/control/flap-book.js";
 import { GuardedSource } from "../../../src/control/guarded-source.js";
 import { MergedSource } from "../../../src/control/merged-source.js";
+import type { Snapshot } from "../../../src/core/endpoint.js";
 import { reasonsAgainst } from "../../../src/core/explain.js";
 import { apply, backendNamed, endpoint, newPool, terms } from "../../support/pool-fixture.js";
 import { RecordingLog } from "./sources/consul-config.js";
@@ -23,11 +25,22 @@ function setUp(rules: Partial<DampingRules> = {}) {
   const source = new SpokenSource();
   const guarded = new GuardedSource({ source, pool, rules: undefined, saved: undefined, clock, log });
   const merged = new MergedSource([guarded], clock, log);
-  const damped = new DampedSource({ source: merged, pool, rules: { ...RULES, ...rules }, clock, log });
-  damped.start({
-    onSnapshot: ({ endpoints }) => apply(pool, endpoints, clock.nowMs()),
+  const book = new FlapBook();
+  const damped = new DampedSource({ source: merged, pool, rules: { ...RULES, ...rules }, book, clock, log });
+  const sink = {
+    onSnapshot: ({ endpoints }: Snapshot) => apply(pool, endpoints, clock.nowMs()),
     onStatus: () => {},
-  });
+  };
+  damped.start(sink);
+  /** Another source takes the place of the first, as at a reload. */
+  const replace = (): SpokenSource => {
+    const next = new SpokenSource();
+    const guarded = new GuardedSource({ source: next, pool, rules: undefined, saved: undefined, clock, log });
+    const source = new MergedSource([guarded], clock, log);
+    damped.stop();
+    new DampedSource({ source, pool, rules: { ...RULES, ...rules }, book, clock, log }).start(sink);
+    return next;
+  };
   const say = (...ids: string[]) => source.say(...ids.map((id) => endpoint(id)));
   /** `ids` leave and rejoin, one after the other, among `all`. */
   const flap = (all: readonly string[], ids: readonly string[], times: number) => {
@@ -42,10 +55,25 @@ function setUp(rules: Partial<DampingRules> = {}) {
     Object.fromEntries(
       [...pool.backends()].map(({ endpoint: { id }, facts }) => [id, facts.discovery.state]),
     );
-  return { clock, pool, log, source, damped, say, flap, states };
+  return { clock, pool, log, source, damped, replace, say, flap, states };
 }
 
 describe("an instance that comes and goes", () => {
+  it("stays suppressed when another source lists it, which charges nobody for what it leaves out", async () => {
+    const { clock, pool, say, flap, replace, states } = setUp();
+    say("a", "b", "c", "d");
+    flap(["a", "b", "c", "d"], ["a"], 3);
+    flap(["a", "b", "c", "d"], ["b"], 2);
+    expect(states()).toMatchObject({ a: "suppressed", b: "admitted" });
+    const next = replace();
+    next.say(endpoint("a"), endpoint("c"), endpoint("d"));
+    expect(backendNamed(pool, "a").facts.discovery.why).toContain("left 3 times lately");
+    next.say(endpoint("a"), endpoint("b"), endpoint("c"), endpoint("d"));
+    expect(states()).toMatchObject({ a: "suppressed", b: "admitted" });
+    await clock.advance(120_200);
+    expect(states()).toMatchObject({ a: "admitted", b: "admitted" });
+  });
+
   it("is listed without work, says why, and works again when its penalty has decayed", async () => {
     const { clock, pool, log, say, flap, states } = setUp();
     say("a", "b", "c");

@@ -218,6 +218,31 @@ describe("a backend on probation", () => {
     expect(picked).toContain("e0");
   });
 
+  it("tells whom it lets in, and where a POST would go instead", () => {
+    const pool = poolWithEjected();
+    pool.tick(5_000);
+    const others = ["e1", "e2"].map((id) => backendNamed(pool, id));
+    const busy = others.map((other) =>
+      pool.acquire([backendNamed(pool, "e0"), ...others.filter((each) => each !== other)], 5_000),
+    );
+    expect(busy).not.toContain(undefined);
+    const told = (nowMs: number) => {
+      const { picked, summary, candidates } = explainPick(pool, [], {}, nowMs);
+      return [picked?.endpoint.id, summary, candidates[0]?.text].join(" | ");
+    };
+    expect(told(5_999)).toMatch(
+      /^e0 .*; a POST, or whatever else may not be sent twice, would go to e[12] at [\d.]+:\d+ \| picked: .*risked for now with requests alone that may be sent twice/,
+    );
+    const posted = pool.acquireFor({ avoid: [], isRepeatable: false }, 5_999);
+    expect(told(5_999)).toContain("e0");
+    expect(others).toContain(posted?.backend);
+    expect(told(6_000)).toContain("1 more success to go");
+    expect(told(6_000)).not.toMatch(/POST|risked/);
+
+    for (const other of others) pool.setCheck(other, "down", "refused", 5_000);
+    expect(told(5_500)).toContain("; so would a POST, as no other takes new work");
+  });
+
   it("costs a pool that asks for none nothing", () => {
     const pool = poolWithEjected({ probation: 0 });
     pool.tick(5_000);
