@@ -1,9 +1,5 @@
-import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { CheckStarts } from "../../src/control/check-starts.js";
@@ -12,6 +8,7 @@ import { ProbeSlots } from "../../src/control/probe-slots.js";
 import { Prober } from "../../src/control/prober.js";
 import { HttpProbe } from "../../src/control/probes/http.js";
 import { systemClock } from "../../src/platform/clock.js";
+import { HaproxyChild, hasHaproxy } from "../support/haproxy-child.js";
 import { endpoint, newPool } from "../support/pool-fixture.js";
 import { promised } from "../support/promised.js";
 import { only, RHYTHM, TARGET } from "../unit/control/check-scene.js";
@@ -31,7 +28,6 @@ const EARLY_MS = 3;
 const SLACK_MS = 60;
 /** A busy machine lengthens pauses, but hardly the same one in each of so many rounds. */
 const ROUNDS_MAX = 5;
-const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
 
 /** What follows a check: the state that the checker is in, and how long it waits before the next one. */
 interface Step {
@@ -102,49 +98,22 @@ async function play(
   }
 }
 
-async function stateInHaproxy(path: string): Promise<string> {
-  const socket = connect(path).setEncoding("latin1");
-  let csv = "";
-  socket.on("data", (text: string) => {
-    csv += text;
-  });
-  socket.end("show stat web 4 -1\n");
-  await once(socket, "close");
-  return /^web,a,.*$/m.exec(csv)?.[0].split(",")[17] ?? "";
-}
-
 async function playHaproxy(): Promise<readonly Step[]> {
-  const folder = await mkdtemp(join(tmpdir(), "checks-"));
-  const stats = join(folder, "stats");
-  const begin = async (port: number) => {
-    const config = join(folder, "haproxy.cfg");
-    await writeFile(
-      config,
-      `global
-  stats socket ${stats} mode 600
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 5s
-  timeout server 5s
-  timeout check ${TIMEOUT_MS}
-backend web
-  option httpchk GET /status
-  http-check disable-on-404
-  server a 127.0.0.1:${port} check inter ${INTER_MS} fastinter ${FAST_MS} downinter ${DOWN_MS} fall 3 rise 2
-listen front
-  bind unix@${join(folder, "front")}
-  use_backend web
-`,
-    );
-    const child = spawn("haproxy", ["-db", "-f", config], { stdio: "ignore" });
-    return async () => {
-      child.kill();
-      await once(child, "exit");
-      await rm(folder, { recursive: true });
-    };
+  let haproxy: HaproxyChild | undefined;
+  const read = async (): Promise<string> => {
+    const csv = (await haproxy?.ask("show stat web 4 -1")) ?? "";
+    return /^web,a,.*$/m.exec(csv)?.[0].split(",")[17] ?? "";
   };
-  return await play(() => stateInHaproxy(stats), begin);
+  return await play(read, async (port) => {
+    const child = await HaproxyChild.start([
+      `timeout check ${TIMEOUT_MS}`,
+      "option httpchk GET /status",
+      "http-check disable-on-404",
+      `server a 127.0.0.1:${port} check inter ${INTER_MS} fastinter ${FAST_MS} downinter ${DOWN_MS} fall 3 rise 2`,
+    ]);
+    haproxy = child;
+    return () => child.stop();
+  });
 }
 
 async function playPilotfish(): Promise<readonly Step[]> {

@@ -7,8 +7,9 @@ import { ProbeRun } from "../probe-run.js";
 const LINE_MAX = 4_096;
 
 /**
- * Asks an agent: connects, sends what it is to be sent, and reads up to the first CR or LF, or the end. Passes when there
- * is a line, whatever it says; the line is the result's text.
+ * Asks an agent: connects, sends what it is to be sent, and reads up to the first CR or LF. Passes when there is a line,
+ * whatever it says; the line is the result's text. What the connection ends within may have said something else, so it
+ * is no line, as at HAProxy.
  */
 export class AgentProbe implements Probe {
   readonly kind = "agent";
@@ -53,7 +54,7 @@ export class AgentProbe implements Probe {
       if (/[\r\n]/.test(said)) tell();
       else if (said.length > LINE_MAX) check.settle(false, "L7RSP", "the agent's line is too long");
     });
-    socket.once("end", tell);
+    socket.once("end", () => check.settle(false, "L7RSP", "the agent closed before the end of a line"));
     socket.on("error", (error) => check.settle(false, isOpen ? "L7RSP" : "L4CON", error.message));
     return check;
   }

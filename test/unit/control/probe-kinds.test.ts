@@ -199,9 +199,10 @@ describe("an agent probe", () => {
     expect(heard).toEqual(["hello\n"]);
   });
 
-  it("takes a line that ends with the connection, and no line for a failure", async () => {
+  it("takes no line, and one that ends with the connection alone, for a failure", async () => {
     const probe = new AgentProbe({ send: "" }, systemClock);
-    expect(await run(probe, await saying("drain"))).toMatchObject({ passed: true, text: "drain" });
+    expect(await run(probe, await saying("drain\r"))).toMatchObject({ passed: true, text: "drain" });
+    expect(await run(probe, await saying("drain"))).toMatchObject({ passed: false, code: "L7RSP" });
     expect(await run(probe, await saying("\n"))).toMatchObject({ passed: false, code: "L7RSP" });
     expect(await run(probe, await saying("x".repeat(5_000)))).toMatchObject({ passed: false, code: "L7RSP" });
     expect(await run(probe, await silent(), BRIEF_MS)).toMatchObject({ passed: false, code: "L7TOUT" });
