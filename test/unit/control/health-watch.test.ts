@@ -143,6 +143,20 @@ describe("observed traffic", () => {
     expect(world.backend.isEligible).toBe(false);
   });
 
+  it("takes nothing from what passed checks of one that is down have earned", async () => {
+    const world = setUp({ observe: observe("mark-down") });
+    await check(world, true);
+    const [first, second, ...late] = Array.from({ length: 4 }, () => mustAcquire(world.pool));
+    for (const lease of [first, second]) lease?.release("server-error", 500, world.clock.nowMs());
+    expect(world.backend.reports.health?.text).toBe("DOWN");
+    await check(world, true);
+    expect(world.backend.reports.health?.text).toBe("DOWN 1/2");
+    for (const lease of late) lease.release("server-error", 500, world.clock.nowMs());
+    expect(world.backend.reports.health?.text).toBe("DOWN 1/2");
+    await check(world, true);
+    expect(world.backend.isEligible).toBe(true);
+  });
+
   it("is not watched when nobody asked for it, nor once checks have stopped", () => {
     expect(setUp().backend.observer).toBeUndefined();
     const { backend, prober } = setUp({ observe: observe("mark-down") });
@@ -233,6 +247,19 @@ describe("traffic that proves health", () => {
       await world.clock.advance(500);
     }
     expect(world.probe.started).toBe(2);
+  });
+
+  it("spares none while a check that failed leaves a doubt", async () => {
+    const world = setUp({ ...rhythm, fastIntervalMs: 1_000 });
+    await check(world, true);
+    await world.clock.advance(4_000);
+    world.probe.answer(false);
+    expect(world.backend.reports.health?.text).toBe("UP 2/3");
+    const { started } = world.probe;
+    await world.clock.advance(500);
+    mustAcquire(world.pool).release("success", 200, world.clock.nowMs());
+    await world.clock.advance(500);
+    expect(world.probe.started).toBe(started + 1);
   });
 
   it("spares none when it is silent, or something of it fails", async () => {
