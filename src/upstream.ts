@@ -15,7 +15,6 @@ import type { SavedList } from "./control/saved-list.js";
 import type { PoolSource, SourceDeps } from "./control/source.js";
 import type { Balancer } from "./core/balancer.js";
 import { HedgeDelay } from "./core/hedge-delay.js";
-import { leastLimit } from "./core/limit.js";
 import { Pool } from "./core/pool.js";
 import type { PoolOptions } from "./core/pool-options.js";
 import { RetryBudget } from "./core/retry-budget.js";
@@ -145,7 +144,8 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
     slowStart: config.slowStart,
     verdict: config.healthCheck?.verdict,
     random: parts.deps.random,
-    maxInFlightPerBackend: leastLimit(limits.maxConnectionsPerBackend, limits.maxRequestsPerBackend),
+    maxInFlightPerBackend: limits.maxConnectionsPerBackend,
+    maxRequestsPerBackend: limits.maxRequestsPerBackend,
     growingLimit:
       limits.minConnectionsPerBackend === 0
         ? undefined

@@ -89,6 +89,10 @@ export class Backend {
   readonly monitor = new OutlierMonitor();
   readonly latency = new LatencyMonitor();
   readonly probation = new Probation();
+  /** Tunnels of TCP listeners that are open on it. */
+  tunnels = 0;
+  /** Leases at which it takes no tunnel more, as the row's limit is for requests; 0 for no limit. */
+  tunnelLimit = 0;
   /** The limit that follows its latency; undefined where none does. */
   adaptive: AdaptiveLimit | undefined;
   /** Whoever judges its health by its traffic; undefined where nobody does. */

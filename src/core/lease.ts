@@ -13,6 +13,8 @@ export class Lease {
   readonly takenMs: number;
   /** The thread that counts. */
   readonly writer: number;
+  /** Whether it carries a tunnel of a TCP listener rather than a request. */
+  readonly isTunnel: boolean;
   /** What detection takes the status for, where the answer's own does not tell (gRPC); 0 where it does. */
   judgedStatus = 0;
   /** From the request's sending to the begin of the answer; below 0 when there was none. */
@@ -20,11 +22,12 @@ export class Lease {
   readonly #owner: LeaseOwner;
   #isOpen = true;
 
-  constructor(owner: LeaseOwner, backend: Backend, writer: number, nowMs: number) {
+  constructor(owner: LeaseOwner, backend: Backend, writer: number, nowMs: number, isTunnel = false) {
     this.#owner = owner;
     this.backend = backend;
     this.writer = writer;
     this.takenMs = nowMs;
+    this.isTunnel = isTunnel;
   }
 
   get isOpen(): boolean {

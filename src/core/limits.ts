@@ -37,12 +37,16 @@ export class Limits {
 
   /** Puts the limit of a backend in force anew. */
   put(backend: Backend): void {
-    const { maxInFlightPerBackend, growingLimit } = this.#host.options();
-    const most = this.#overrides.of(backend.endpoint.key).limit?.value ?? maxInFlightPerBackend;
-    const loaded = limitAt(most, growingLimit, this.#load);
-    const granted = rampedLimit(leastLimit(loaded, this.#adaptiveOf(backend)), backend.ramp);
-    const limit = backend.probation.limit(granted);
-    const { row } = backend;
+    const { maxInFlightPerBackend, maxRequestsPerBackend, growingLimit } = this.#host.options();
+    const { row, ramp, probation, tunnels } = backend;
+    const override = this.#overrides.of(backend.endpoint.key).limit?.value;
+    const all = rampedLimit(limitAt(override ?? maxInFlightPerBackend, growingLimit, this.#load), ramp);
+    const asked = override === undefined ? (maxRequestsPerBackend ?? 0) : 0;
+    const loaded = limitAt(asked, growingLimit, this.#load);
+    const requests = rampedLimit(leastLimit(loaded, this.#adaptiveOf(backend)), ramp);
+    backend.tunnelLimit = probation.limit(all);
+    // What is open counts tunnels too, so that room for requests is what lies above them.
+    const limit = probation.limit(leastLimit(all, requests === 0 ? 0 : requests + tunnels));
     if (row.limit === limit) return;
     const wasFull = row.isFull;
     row.limit = limit;
@@ -52,22 +56,23 @@ export class Limits {
 
   /** Where limits grow, they follow this load: open and waiting work of the pool. */
   follow(work: number): void {
-    const { growingLimit, maxInFlightPerBackend } = this.#host.options();
+    const { growingLimit, maxInFlightPerBackend, maxRequestsPerBackend } = this.#host.options();
     const load = Math.min(work, growingLimit?.fullLoad ?? 0);
     if (load === this.#load) return;
-    const before = limitAt(maxInFlightPerBackend, growingLimit, this.#load);
+    const isSameFor = (most: number) =>
+      limitAt(most, growingLimit, load) === limitAt(most, growingLimit, this.#load);
+    const isSame = isSameFor(maxInFlightPerBackend) && isSameFor(maxRequestsPerBackend ?? 0);
     this.#load = load;
-    const isSame = limitAt(maxInFlightPerBackend, growingLimit, load) === before;
     if (isSame && this.#overrides.size === 0) return;
     for (const backend of this.#host.backends()) this.put(backend);
   }
 
   /** A lease of a backend whose limit follows its latency was given back. */
-  settled({ backend, latencyMs, takenMs }: Lease, outcome: Outcome, nowMs: number): void {
+  settled({ backend, latencyMs, takenMs, isTunnel }: Lease, outcome: Outcome, nowMs: number): void {
     const { adaptive, row } = backend;
     const { adaptiveLimit } = this.#host.options();
-    if (adaptive === undefined || adaptiveLimit === undefined) return;
-    const inFlight = row.inFlight + 1;
+    if (adaptive === undefined || adaptiveLimit === undefined || isTunnel) return;
+    const inFlight = row.inFlight - backend.tunnels + 1;
     const before = adaptive.limit(adaptiveLimit);
     // A failure comes fast or slow for reasons of its own.
     if (outcome === "timeout") adaptive.answered(adaptiveLimit, nowMs - takenMs, takenMs, inFlight, nowMs);

@@ -29,6 +29,8 @@ export class Place {
   readonly #turnMs: number;
   /** Where it stands; undefined once it left. */
   line: Line | undefined;
+  /** Whether limits of requests do not concern it. */
+  readonly isTunnel: boolean;
   /** Whether it stands there since its session is bound to that backend. */
   isBound = false;
   previous: Place | undefined;
@@ -37,6 +39,7 @@ export class Place {
   constructor(waiter: Waiter, number: number, nowMs: number) {
     const { priority } = waiter;
     this.waiter = waiter;
+    this.isTunnel = waiter.isTunnel === true;
     this.#number = number;
     this.#class = priority?.class ?? 0;
     this.#turnMs = nowMs + (priority?.offsetMs ?? 0);
@@ -64,6 +67,7 @@ export class Line {
   #longest = 0;
   /** How many stand here only because their key belongs here. */
   #unboundCount = 0;
+  #tunnelCount = 0;
 
   constructor(backend?: Backend) {
     this.backend = backend;
@@ -80,6 +84,14 @@ export class Line {
   /** Who is served next. */
   get first(): Place | undefined {
     return this.#first;
+  }
+
+  /** Of the tunnels, who is served next. */
+  get firstTunnel(): Place | undefined {
+    if (this.#tunnelCount === 0) return undefined;
+    let place = this.#first;
+    while (place !== undefined && !place.isTunnel) place = place.next;
+    return place;
   }
 
   /** The longest it has been since the maxima were last cleared. */
@@ -105,6 +117,7 @@ export class Line {
     this.#length++;
     place.isBound = this.backend !== undefined && place.waiter.bound === this.backend;
     if (!place.isBound) this.#unboundCount++;
+    if (place.isTunnel) this.#tunnelCount++;
     if (this.#length > this.#longest) this.#longest = this.#length;
   }
 
@@ -119,5 +132,6 @@ export class Line {
     place.next = undefined;
     this.#length--;
     if (!place.isBound) this.#unboundCount--;
+    if (place.isTunnel) this.#tunnelCount--;
   }
 }

@@ -21,6 +21,8 @@ export interface PoolOptions {
   readonly verdict?: VerdictRule | undefined;
   /** Most leases on one backend at once; 0 for no limit. */
   readonly maxInFlightPerBackend: number;
+  /** Most of them that are no tunnels of a TCP listener; 0, the default, for no limit but that. */
+  readonly maxRequestsPerBackend?: number | undefined;
   /** Undefined: the limit is the same at every load. */
   readonly growingLimit?: GrowingLimit | undefined;
   /** Undefined: limits do not follow latency. */

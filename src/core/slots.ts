@@ -25,6 +25,10 @@ export interface SlotsHost extends LeaseOwner {
  * else waits for whichever slot is free first. A slot goes to whose turn comes first of the backend's own line and the
  * common one (HAProxy's `process_srv_queue`). Who waits at a backend that is lost to it goes back to the common line with
  * its turn; who waits while no backend is left at all is sent away, as whoever arrives is.
+ *
+ * Where requests have a limit of their own, tunnels of TCP listeners neither count for it nor stand behind those who wait
+ * for it, as in Envoy, whose `max_requests` counts streams (upgraded ones too) and whose TCP proxy knows only
+ * `max_connections`.
  */
 export class Slots {
   readonly queue: WaitQueue;
@@ -56,12 +60,13 @@ export class Slots {
   acquireFor(wish: Wish, nowMs: number): Lease | undefined {
     if (!this.#haveWaitersTheirDue(nowMs)) return undefined;
     let backend = this.#wantedBy(wish);
-    if (backend?.row.isFull) {
+    if (backend !== undefined && this.#isFullFor(backend, wish)) {
       if (!this.#isLineFull(backend) || this.#host.options.redispatch === false) return undefined;
       backend = undefined;
     }
-    if (backend === undefined && this.queue.common.length === 0) backend = this.#pick(wish, nowMs);
-    return backend === undefined ? undefined : this.#take(backend, nowMs);
+    const isFirst = this.queue.common.length === 0 || (wish.isTunnel === true && this.#areTunnelsApart);
+    if (backend === undefined && isFirst) backend = this.#pick(wish, nowMs);
+    return backend === undefined ? undefined : this.#take(backend, nowMs, wish.isTunnel);
   }
 
   /** Why nothing was given: everyone at its limit is worth waiting for, nobody usable is not. */
@@ -92,10 +97,12 @@ export class Slots {
   }
 
   /** A slot is free again, and is counted; `serve` has to follow. */
-  giveBack({ backend, writer }: Lease, outcome: Outcome, status: number, nowMs: number): void {
+  giveBack(lease: Lease, outcome: Outcome, status: number, nowMs: number): void {
+    const { backend, writer } = lease;
     const { row } = backend;
     row.giveBack(writer);
     this.#open--;
+    if (lease.isTunnel) this.#countTunnel(backend, -1);
     if (this.#host.options.growingLimit !== undefined) this.#growLimits(0);
     row.add(COUNTER.success + outcomeIndex(outcome), writer, 1);
     if (outcome === "success") backend.succeeded(nowMs);
@@ -119,21 +126,38 @@ export class Slots {
   #serveOne(nowMs: number): boolean {
     const { queue } = this;
     for (const line of queue.busy) this.#handBack(line);
-    const first = queue.common.first;
-    if (first !== undefined) {
-      const backend = this.#backendFor(first.waiter, nowMs);
-      if (backend !== undefined) {
-        const bound = queue.at(backend)?.first;
-        this.#grant(bound?.precedes(first) ? bound : first, backend, nowMs);
-        return true;
-      }
-    }
+    const { first } = queue.common;
+    if (this.#serveCommon(first, nowMs)) return true;
+    if (this.#areTunnelsApart && first?.isTunnel === false)
+      if (this.#serveCommon(queue.common.firstTunnel, nowMs)) return true;
     for (const line of queue.busy) {
-      if (line.first === undefined || line.backend === undefined || line.backend.row.isFull) continue;
-      this.#grant(line.first, line.backend, nowMs);
+      const next = this.#nextAt(line);
+      if (next === undefined || line.backend === undefined) continue;
+      this.#grant(next, line.backend, nowMs);
       return true;
     }
     return false;
+  }
+
+  /** Gives a slot to someone of the common line, or to whom it belongs at the same backend. */
+  #serveCommon(place: Place | undefined, nowMs: number): boolean {
+    const backend = place && this.#backendFor(place.waiter, nowMs);
+    if (place === undefined || backend === undefined) return false;
+    const line = this.queue.at(backend);
+    const bound = line && this.#nextAt(line);
+    this.#grant(bound?.precedes(place) ? bound : place, backend, nowMs);
+    return true;
+  }
+
+  /** Who of the line at a backend may have a slot of it now. */
+  #nextAt(line: Line): Place | undefined {
+    const { backend, first } = line;
+    if (backend === undefined || first === undefined) return undefined;
+    if (!this.#isFullFor(backend, first.waiter)) return first;
+    const { firstTunnel } = line;
+    return firstTunnel === undefined || this.#isFullFor(backend, firstTunnel.waiter)
+      ? undefined
+      : firstTunnel;
   }
 
   /**
@@ -160,7 +184,7 @@ export class Slots {
 
   #grant(place: Place, backend: Backend, nowMs: number): void {
     this.queue.leave(place);
-    const lease = this.#take(backend, nowMs);
+    const lease = this.#take(backend, nowMs, place.isTunnel);
     // A waiter that fails must not take down whoever gave the slot back.
     try {
       place.waiter.granted(lease);
@@ -225,7 +249,22 @@ export class Slots {
   /** Whom the first of the common line is given now: its own backend if that has room, or else anyone. */
   #backendFor(wish: Wish, nowMs: number): Backend | undefined {
     const wanted = this.#wantedBy(wish);
-    return wanted === undefined || wanted.row.isFull ? this.#pick(wish, nowMs) : wanted;
+    return wanted === undefined || this.#isFullFor(wanted, wish) ? this.#pick(wish, nowMs) : wanted;
+  }
+
+  /** Whether there is a limit that concerns requests alone. */
+  get #areTunnelsApart(): boolean {
+    const { maxRequestsPerBackend, adaptiveLimit } = this.#host.options;
+    return (maxRequestsPerBackend ?? 0) > 0 || adaptiveLimit !== undefined;
+  }
+
+  #isFullFor({ row, tunnelLimit }: Backend, wish: Wish): boolean {
+    return wish.isTunnel === true ? tunnelLimit > 0 && row.inFlight >= tunnelLimit : row.isFull;
+  }
+
+  #countTunnel(backend: Backend, change: 1 | -1): void {
+    backend.tunnels += change;
+    if (this.#areTunnelsApart) this.#standing.limits.put(backend);
   }
 
   #isLineFull(backend: Backend): boolean {
@@ -237,14 +276,31 @@ export class Slots {
   /** The balancer's pick; what may not be sent twice is not risked on a backend that is on probation. */
   #pick(wish: Wish, nowMs: number): Backend | undefined {
     const picked = this.#tiers.pick(wish.avoid, wish.hash);
+    if (wish.isTunnel === true && (picked === undefined || wish.avoid.includes(picked)))
+      return this.#pickForTunnel(wish) ?? picked;
     if (picked === undefined || !picked.probation.wantsRepeatable(nowMs)) return picked;
     // In a panic others may be worse.
     const isForAll = wish.isRepeatable === true || this.#tiers.state.isPanicking;
     return isForAll ? picked : otherThan(this.#tiers, picked, wish);
   }
 
-  #take(backend: Backend, nowMs: number): Lease {
+  /** The least loaded backend that is at the limit of its requests alone; seldom asked for, so it looks at all. */
+  #pickForTunnel(wish: Wish): Backend | undefined {
+    if (!this.#areTunnelsApart) return undefined;
+    let best: Backend | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const backend of this.#tiers.working()) {
+      const load = (backend.inFlight + 1) / backend.row.weight16;
+      if (load >= least || this.#isFullFor(backend, wish) || wish.avoid.includes(backend)) continue;
+      best = backend;
+      least = load;
+    }
+    return best;
+  }
+
+  #take(backend: Backend, nowMs: number, isTunnel = false): Lease {
     backend.row.take(WRITER);
+    if (isTunnel) this.#countTunnel(backend, 1);
     this.#open++;
     backend.used(nowMs);
     if (this.#tiers.state.isPanicking) this.#row.add(COUNTER.panicPicks, WRITER, 1);
@@ -254,7 +310,7 @@ export class Slots {
       this.#row.add(isOwn ? COUNTER.ownZonePicks : COUNTER.otherZonePicks, WRITER, 1);
     }
     this.#tiers.taken(backend);
-    return new Lease(this.#host, backend, WRITER, nowMs);
+    return new Lease(this.#host, backend, WRITER, nowMs, isTunnel);
   }
 }
 

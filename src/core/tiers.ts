@@ -178,6 +178,12 @@ export class Tiers {
     return backend.isFiled && this.#tierOf.get(backend) === this.#inUse;
   }
 
+  /** Those that take new work as things stand. */
+  *working(): Generator<Backend, void, void> {
+    for (const backend of this.#panic?.members ?? this.#inUse?.candidates ?? [])
+      if (this.takesWork(backend)) yield backend;
+  }
+
   /** Brings the place of a backend in line with its facts, weight, limit and tier. `settle` has to follow. */
   place(backend: Backend): void {
     const number = this.numberOf(backend);

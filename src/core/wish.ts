@@ -10,6 +10,8 @@ export interface Wish {
   readonly bound?: Backend | undefined;
   /** Whether a failure would be followed by a try elsewhere, so that it costs its client nothing but time. */
   readonly isRepeatable?: boolean | undefined;
+  /** Whether it is a tunnel of a TCP listener, which limits of requests do not concern. */
+  readonly isTunnel?: boolean | undefined;
 }
 
 /**

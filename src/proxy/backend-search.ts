@@ -81,6 +81,11 @@ export class BackendSearch implements Waiter {
     return this.request !== undefined && this.hasTriesLeft && this.request.isRepeatable;
   }
 
+  /** Whether it looks for a tunnel of a TCP listener; an upgraded exchange goes on counting as the request it was. */
+  get isTunnel(): boolean {
+    return this.request === undefined;
+  }
+
   /** Whether it stands in the queue. */
   get isQueued(): boolean {
     return this.#ticket !== undefined;

@@ -462,6 +462,27 @@ describe("the way to a backend", () => {
     expect(proxy.pool.queue.length).toBe(0);
   });
 
+  test("is not held back by a limit of requests, nor takes room from them", async () => {
+    const backend = await startBackend();
+    const proxy = await startProxy({
+      backends: [backend.address],
+      maxRequestsPerBackend: 1,
+      maxInFlightPerBackend: 3,
+    });
+    const request = proxy.pool.acquire([], 0);
+    dial(proxy);
+    await backend.connection(0);
+    dial(proxy);
+    await backend.connection(1);
+    dial(proxy);
+    await until(() => proxy.pool.queue.length === 1);
+    request?.release("success", 200, 0);
+    await backend.connection(2);
+    proxy.listener.destroyAll();
+    await until(() => proxy.pool.inFlight === 0);
+    expect([...proxy.pool.backends()][0]).toMatchObject({ tunnels: 0, row: { limit: 1 } });
+  });
+
   test("is cut while it waits in the queue when the listener is destroyed", async () => {
     const backend = await startBackend();
     const proxy = await startProxy({ backends: [backend.address], maxInFlightPerBackend: 1 });

@@ -38,6 +38,7 @@ export interface HttpProxyOptions {
   /** Without it, what no route matches gets 404. Default `web`. */
   readonly pool?: string | undefined;
   readonly maxInFlightPerBackend?: number;
+  readonly maxRequestsPerBackend?: number;
   readonly maxConnectionsPerBackend?: number;
   readonly adaptiveLimit?: AdaptiveLimitOptions;
   readonly maxQueue?: number;
@@ -76,6 +77,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     tiers: { allBackups: false, panicThreshold: 0 },
     outlier: undefined,
     maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
+    maxRequestsPerBackend: options.maxRequestsPerBackend,
     adaptiveLimit: options.adaptiveLimit,
     maxQueue: options.maxQueue ?? 10,
     drainDeadlineMs: 30_000,

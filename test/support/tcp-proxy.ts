@@ -73,6 +73,7 @@ export interface TcpProxyOptions {
   readonly retries?: Partial<RetryConfig>;
   readonly affinity?: (pool: Pool, clock: Clock) => Affinity;
   readonly maxInFlightPerBackend?: number;
+  readonly maxRequestsPerBackend?: number;
   readonly maxQueue?: number;
   readonly connectionMode?: ConnectionMode;
 }
@@ -96,6 +97,7 @@ export class TcpProxy {
       tiers: { allBackups: false, panicThreshold: 0 },
       outlier: undefined,
       maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
+      maxRequestsPerBackend: options.maxRequestsPerBackend,
       maxQueue: options.maxQueue ?? 10,
       drainDeadlineMs: 30_000,
       random: () => 0,

@@ -80,14 +80,20 @@ const shared = {
       "How a backend that joins or returns gets to its full share of weight and limit. Off by default; not used at the start, nor when most of a list is new.",
     ),
   limits: strictMap({
-    maxConnectionsPerBackend: integer("Most connections to one backend; 0 for no limit.", {
-      min: 0,
-      max: 1_000_000,
-    }).prefault(0),
-    maxRequestsPerBackend: integer("Most requests open on one backend; 0 for no limit.", {
-      min: 0,
-      max: 1_000_000,
-    }).prefault(0),
+    maxConnectionsPerBackend: integer(
+      "Most requests and tunnels open on one backend, each of which has a connection; 0 for no limit.",
+      {
+        min: 0,
+        max: 1_000_000,
+      },
+    ).prefault(0),
+    maxRequestsPerBackend: integer(
+      "Most requests open on one backend, upgraded ones included; tunnels of tcp listeners do not count. 0 for no limit.",
+      {
+        min: 0,
+        max: 1_000_000,
+      },
+    ).prefault(0),
     minConnectionsPerBackend: integer(
       "The limit falls to this while the pool has little to do and grows with its load; 0 for a fixed limit.",
       { min: 0, max: 1_000_000 },

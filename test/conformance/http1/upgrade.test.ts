@@ -43,6 +43,23 @@ describe("an upgrade to websocket (RFC 6455, RFC 9110 7.8)", () => {
     expect(proxy.pool.total("bytesOut")).toBe(SWITCHED.length + "hellobye".length);
   });
 
+  it("goes on counting as a request (Envoy's max_requests)", async () => {
+    const { proxy, backend } = await aScene({ maxRequestsPerBackend: 1, maxQueue: 0 });
+    backend.onBytes = (connection) => {
+      connection.socket.write(SWITCH);
+      return true;
+    };
+    const client = proxy.dial();
+    await client.send(ASK);
+    await client.receives(SWITCHED);
+    const other = proxy.dial();
+    await other.send(GET);
+    await other.receives("503");
+    expect([...proxy.pool.backends()][0]).toMatchObject({ inFlight: 1, tunnels: 0 });
+    client.reset();
+    await proxy.settled();
+  });
+
   it("sends nothing of the client's before the 101", async () => {
     const { proxy, backend } = await aScene();
     backend.onBytes = () => true;

@@ -489,7 +489,7 @@ export interface Backend {
   inFlight: number;
   /** Highest since the maxima were cleared. */
   inFlightMax: number;
-  /** Most leases at once; 0 for no limit. */
+  /** Most leases at once; 0 for no limit. Where requests have a limit of their own, it is that and the tunnels open now. */
   inFlightLimit: number;
   open?: OpenWork | undefined;
   joined?:
@@ -941,7 +941,7 @@ export interface BackendStats {
   counters?:
     | Counters
     | undefined;
-  /** Most leases at once, all limits together; 0 for no limit. */
+  /** As in Backend. */
   inFlightLimit: number;
   /** Requests that wait for this one now, since they are bound to it or their key belongs to it. */
   queue: number;
