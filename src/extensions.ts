@@ -121,7 +121,7 @@ function httpOptions(config: ListenerConfig, parts: ProtocolParts) {
 function tcpOptions(config: ListenerConfig, parts: ProtocolParts) {
   const router = new Router([], config.pool, parts.service, parts.random);
   const priority = priorityRuleOf(config.priority)?.fixed;
-  return { ...parts, listener: config.name, priority, upstream: () => router.unrouted };
+  return { ...parts, listener: config.name, priority, destination: router.unrouted };
 }
 
 /** The maker of a union's member; the compiler cannot see that both come from the same member. */

@@ -72,10 +72,7 @@ export class CookieAffinity {
       record.cookieState = "NN";
       return NO_CLAIM;
     }
-    const isPrefix = this.config.mode === "prefix";
-    const end = isPrefix ? text.indexOf(PREFIX_END) : text.length;
-    const named = isPrefix && end < 0 ? "" : text.slice(0, end);
-    const cookie = readCookie(named, this.#limits, Math.floor(wallMs / 1000));
+    const cookie = this.#read(text, wallMs);
     if (cookie.state !== "valid") {
       record.cookieState = cookie.state === "old" ? "ON" : "EN";
       return { cookie, bound: undefined, named: undefined };
@@ -84,6 +81,13 @@ export class CookieAffinity {
     const bound = this.#boundOf(holders);
     record.cookieState = bound !== undefined ? "VN" : holders.length > 0 ? "DN" : "IN";
     return { cookie, bound, named: bound ?? holders[0] };
+  }
+
+  /** In prefix mode, as in HAProxy, what stands before the end mark is the name, undated; without a mark all of it is. */
+  #read(text: string, wallMs: number): DatedCookie {
+    if (this.config.mode !== "prefix") return readCookie(text, this.#limits, Math.floor(wallMs / 1000));
+    const end = text.indexOf(PREFIX_END);
+    return { server: end < 0 ? text : text.slice(0, end), state: "valid", ...NO_DATES };
   }
 
   /** The one that is well before one that sessions go to all the same. */

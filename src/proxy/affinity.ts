@@ -106,11 +106,20 @@ export class Affinity {
     return traceAffinity(parts, request, this.#clock);
   }
 
-  /** Whether a cookie or a table binds a request to a backend that serves it. Counts as no use. */
-  binds(head: RequestHead, client: ClientFacts): boolean {
+  /**
+   * Whether a cookie or a table binds a request to a backend that serves it. Counts as no use.
+   *
+   * @param head undefined for a connection of which nothing but its client is known
+   */
+  binds(head: RequestHead | undefined, client: Pick<ClientFacts, "remoteAddress">): boolean {
+    if (head === undefined) return this.#isKept(this.#tunnelKey(client.remoteAddress));
     if (this.#cookie !== undefined)
       return this.#cookie.claim(head.fields, { cookieState: "--" }, this.#clock.wallMs()).bound !== undefined;
-    const key = this.tableKey && keyOf(this.tableKey, head, client);
+    return this.#isKept(this.tableKey && keyOf(this.tableKey, head, client));
+  }
+
+  /** Whether the table's entry of a key names a backend that serves it. */
+  #isKept(key: string | undefined): boolean {
     const entry = key === undefined ? undefined : this.#table?.peek(key, this.#clock.nowMs());
     const backend = entry && this.#pool.backend(entry.backend);
     return backend !== undefined && takesBoundWork(backend, this.#pool.options.persist === true);
@@ -139,8 +148,13 @@ export class Affinity {
   beginTunnel(wish: OpenWish, clientAddress: string): TableStick | undefined {
     if (clientAddress === "") return undefined;
     if (this.#hashKey?.on === "source") wish.hash = hashText(clientAddress);
-    const isSource = this.#config?.type === "table" && this.#config.on === "source";
-    return isSource ? this.#lookUp(wish, clientAddress) : undefined;
+    const key = this.#tunnelKey(clientAddress);
+    return key === undefined ? undefined : this.#lookUp(wish, key);
+  }
+
+  /** The table's key of a connection: the table goes by addresses, or there is none. */
+  #tunnelKey(clientAddress: string): string | undefined {
+    return this.tableKey?.on === "source" ? clientAddress || undefined : undefined;
   }
 
   #lookUp(wish: OpenWish, key: string): TableStick | undefined {

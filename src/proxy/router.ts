@@ -1,6 +1,6 @@
 import type { RouteConfig, RouteMatchConfig } from "../config/model.js";
 import type { PriorityConfig } from "../config/priority-model.js";
-import { firstHealthy, firstServing } from "./fallback.js";
+import { firstServing } from "./fallback.js";
 import type { ClientFacts, RequestHead } from "./message.js";
 import { type PriorityRule, priorityRuleOf } from "./priority.js";
 import { RetryPolicy } from "./retry-policy.js";
@@ -60,10 +60,10 @@ export class Router {
     return found === undefined ? undefined : firstServing(found, head, client);
   }
 
-  /** The listener's own pool, or what stands behind it. Throws where the listener has none. */
-  get unrouted(): UpstreamService {
+  /** The listener's own pool, with what stands behind it. Throws where the listener has none. */
+  get unrouted(): Destination {
     if (this.#unrouted === undefined) throw new Error("the listener has no pool");
-    return firstHealthy(this.#unrouted).service;
+    return this.#unrouted;
   }
 
   #find(head: RoutableHead): Destination | undefined {

@@ -5,6 +5,7 @@ import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
 import { HedgeDelay } from "../../src/core/hedge-delay.js";
 import { Pool } from "../../src/core/pool.js";
+import type { PoolOptions } from "../../src/core/pool-options.js";
 import { RetryBudget } from "../../src/core/retry-budget.js";
 import { type Clock, systemClock } from "../../src/platform/clock.js";
 import type { Log } from "../../src/platform/log.js";
@@ -42,6 +43,10 @@ export interface HttpProxyOptions {
   readonly maxConnectionsPerBackend?: number;
   readonly adaptiveLimit?: AdaptiveLimitOptions;
   readonly maxQueue?: number;
+  /** What else the pool goes by. */
+  readonly poolRules?: Partial<PoolOptions>;
+  /** Ports of the backends of a pool behind the first. */
+  readonly fallback?: readonly number[];
   readonly retryAfterMs?: number;
   readonly trusted?: readonly string[];
   readonly connectionMode?: ConnectionMode;
@@ -58,8 +63,8 @@ export interface HttpProxy {
   readonly records: AccessRecord[];
   /** Must stay empty: leases released twice and the like. */
   readonly broken: string[];
-  /** A client's connection. */
-  dial(): RawClient;
+  /** A client's connection, from an address of the loopback network. */
+  dial(localAddress?: string): RawClient;
   /** The access record with this number, once it is written. */
   record(index: number): Promise<AccessRecord>;
   /** Waits until nothing is under way. Fails where an invariant broke. */
@@ -87,6 +92,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       broken.push(what);
       throw new Error(what);
     },
+    ...options.poolRules,
   });
   pool.apply({ endpoints: options.backends.map(endpointAt) }, clock.nowMs());
   const connections = new UpstreamConnections(
@@ -112,7 +118,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       ...options.timeouts,
     },
     retries: retryConfig(options.retries),
-    fallback: undefined,
+    fallback: options.fallback === undefined ? undefined : "spare",
     retryBudget: new RetryBudget(),
     affinity: options.affinity?.(pool, clock),
     hedgeDelay: new HedgeDelay(),
@@ -120,6 +126,21 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     retryAfterMs: options.retryAfterMs ?? 1_000,
     work: new OpenWork(),
     connections,
+  };
+  const spare = new Pool({ ...pool.options, name: "spare" });
+  spare.apply({ endpoints: (options.fallback ?? []).map(endpointAt) }, clock.nowMs());
+  const spareConnections = new UpstreamConnections(
+    spare,
+    { idleMs: 60_000, maxPerBackend: 0, isReusing: true, isBinding: false },
+    clock,
+  );
+  const behind: UpstreamService = {
+    ...service,
+    pool: spare,
+    fallback: undefined,
+    affinity: undefined,
+    work: new OpenWork(),
+    connections: spareConnections,
   };
   const records: AccessRecord[] = [];
   const accessLog: AccessSink = {
@@ -151,7 +172,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       router: new Router(
         config.routes,
         config.pool,
-        () => service,
+        (name) => (name === "spare" ? behind : service),
         () => 0,
       ),
       trusted: new TrustedNetworks(options.trusted ?? []),
@@ -175,8 +196,8 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     listener,
     records,
     broken,
-    dial() {
-      const client = new RawClient(address.port);
+    dial(localAddress) {
+      const client = new RawClient(address.port, localAddress);
       clients.push(client);
       return client;
     },
@@ -193,6 +214,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       listener.stopAccepting();
       listener.destroyAll();
       connections.stop();
+      spareConnections.stop();
     },
   };
 }

@@ -15,8 +15,9 @@ export class RawClient {
   /** The last of it, in which a Date line may have begun. Only this is looked at again: texts may be large. */
   #tail = "";
 
-  constructor(port: number) {
-    this.socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true, noDelay: true });
+  constructor(port: number, localAddress = "127.0.0.1") {
+    const host = "127.0.0.1";
+    this.socket = connect({ host, port, localAddress, allowHalfOpen: true, noDelay: true });
     const { socket } = this;
     socket.on("data", (chunk: Buffer) => {
       const tail = withoutDate(this.#tail + chunk.toString("latin1"));

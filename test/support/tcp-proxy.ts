@@ -4,7 +4,9 @@ import type { ListenerConfig, PoolTimeouts, SocketAddressConfig } from "../../sr
 import type { RetryConfig } from "../../src/config/retry-model.js";
 import { RoundRobin } from "../../src/core/balancers/roundrobin.js";
 import { type Endpoint, formatAddress } from "../../src/core/endpoint.js";
+import type { Priority } from "../../src/core/line.js";
 import { Pool } from "../../src/core/pool.js";
+import type { PoolOptions } from "../../src/core/pool-options.js";
 import { type Clock, systemClock } from "../../src/platform/clock.js";
 import type { Log } from "../../src/platform/log.js";
 import { formatJson } from "../../src/proxy/access-log-json.js";
@@ -75,12 +77,42 @@ export interface TcpProxyOptions {
   readonly maxInFlightPerBackend?: number;
   readonly maxRequestsPerBackend?: number;
   readonly maxQueue?: number;
+  /** What else the pool goes by. */
+  readonly poolRules?: Partial<PoolOptions>;
+  /** Backends of a pool behind the first. */
+  readonly fallback?: readonly (readonly [host: string, port: number])[];
+  readonly priority?: Priority;
   readonly connectionMode?: ConnectionMode;
+}
+
+function endpointAt([host, port]: readonly [host: string, port: number]): Endpoint {
+  return endpoint(host, port);
+}
+
+/** Throws where an invariant breaks. */
+function poolNamed(name: string, options: Partial<TcpProxyOptions>): Pool {
+  return new Pool({
+    name,
+    balancer: () => new RoundRobin(),
+    tiers: { allBackups: false, panicThreshold: 0 },
+    outlier: undefined,
+    maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
+    maxRequestsPerBackend: options.maxRequestsPerBackend,
+    maxQueue: options.maxQueue ?? 10,
+    drainDeadlineMs: 30_000,
+    random: () => 0,
+    onInvariantBroken: (what) => {
+      throw new Error(what);
+    },
+    ...options.poolRules,
+  });
 }
 
 /** A TCP listener in front of a pool, and what it wrote to its access log. */
 export class TcpProxy {
   readonly pool: Pool;
+  /** The pool behind it, which is empty unless asked for. */
+  readonly spare: Pool;
   readonly work = new OpenWork();
   readonly listener: Listener;
   readonly budget = new ConnectionBudget(1000);
@@ -91,22 +123,11 @@ export class TcpProxy {
 
   private constructor(options: TcpProxyOptions) {
     const clock = options.clock ?? systemClock;
-    this.pool = new Pool({
-      name: "web",
-      balancer: () => new RoundRobin(),
-      tiers: { allBackups: false, panicThreshold: 0 },
-      outlier: undefined,
-      maxInFlightPerBackend: options.maxInFlightPerBackend ?? 0,
-      maxRequestsPerBackend: options.maxRequestsPerBackend,
-      maxQueue: options.maxQueue ?? 10,
-      drainDeadlineMs: 30_000,
-      random: () => 0,
-      onInvariantBroken: (what) => {
-        throw new Error(what);
-      },
-    });
+    this.pool = poolNamed("web", options);
+    this.spare = poolNamed("spare", {});
     this.#clock = clock;
     this.apply(options.backends);
+    this.spare.apply({ endpoints: (options.fallback ?? []).map(endpointAt) }, clock.nowMs());
     const timeouts = {
       connectMs: 5000,
       serverMs: 30_000,
@@ -125,10 +146,16 @@ export class TcpProxy {
       },
     };
     const affinity = options.affinity?.(this.pool, clock);
-    const upstream = { pool: this.pool, timeouts, retries, retryAfterMs: 1_000, work: this.work, affinity };
+    const common = { timeouts, retries, retryAfterMs: 1_000, work: this.work };
+    const spare = { service: { ...common, pool: this.spare, affinity: undefined }, fallback: undefined };
+    const destination = {
+      service: { ...common, pool: this.pool, affinity },
+      fallback: options.fallback === undefined ? undefined : spare,
+    };
+    const { priority } = options;
     const listenerOptions: ListenerOptions = {
       config: listenerConfig(options),
-      protocol: tcpProtocol({ listener: "front", upstream: () => upstream, clock, accessLog }),
+      protocol: tcpProtocol({ listener: "front", destination, priority, clock, accessLog }),
       budget: this.budget,
       log: silentLog,
       connectionMode: options.connectionMode ?? "handle",
@@ -144,7 +171,7 @@ export class TcpProxy {
 
   /** Puts another list of backends in force. */
   apply(backends: TcpProxyOptions["backends"]): void {
-    this.pool.apply({ endpoints: backends.map(([host, port]) => endpoint(host, port)) }, this.#clock.nowMs());
+    this.pool.apply({ endpoints: backends.map(endpointAt) }, this.#clock.nowMs());
   }
 
   get port(): number {
@@ -162,9 +189,10 @@ export class TcpProxy {
     }
   }
 
-  /** A client's connection to it. */
-  dial(): Client {
-    return new Client(connect({ host: "127.0.0.1", port: this.port, allowHalfOpen: true }));
+  /** A client's connection to it, from an address of the loopback network. */
+  dial(localAddress = "127.0.0.1"): Client {
+    const { port } = this;
+    return new Client(connect({ host: "127.0.0.1", port, localAddress, allowHalfOpen: true }));
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import { BackendSearch, type SearchOwner } from "../backend-search.js";
 import type { Connection, ConnectionHandler } from "../connection.js";
 import { type Dial, type DialFailure, type DialHandler, dialConnection } from "../dial.js";
 import { connectError, isCut, outcomeOf, ProxyError } from "../errors.js";
+import { firstHealthy, firstServing } from "../fallback.js";
 import type { Protocol, ProtocolSession, SessionContext } from "../listener.js";
 import type { CutCause, Cuttable } from "../open-work.js";
 import { Tunnel, type TunnelOwner } from "../tunnel.js";
@@ -20,12 +21,18 @@ export type TcpUpstream = Pick<
   "pool" | "timeouts" | "retries" | "retryAfterMs" | "work" | "affinity"
 >;
 
+/** A pool, and what is used in its place while it has nothing healthy. */
+export interface TcpDestination {
+  readonly service: TcpUpstream;
+  readonly fallback: TcpDestination | undefined;
+}
+
 /** What all sessions of a listener share. */
 export interface TcpOptions {
   /** Name of the listener, for the access line. */
   readonly listener: string;
-  /** The pool of a new session. */
-  readonly upstream: () => TcpUpstream;
+  /** The pool of new sessions. */
+  readonly destination: TcpDestination;
   /** Where its sessions stand among those who wait; undefined for where they came. */
   readonly priority?: Priority | undefined;
   readonly clock: Clock;
@@ -48,7 +55,7 @@ class TcpSession
 {
   readonly kind = "tunnel";
   readonly #options: TcpOptions;
-  #upstream: TcpUpstream;
+  #destination: TcpDestination;
   readonly #client: Connection;
   readonly #context: SessionContext;
   readonly #record: AccessRecord;
@@ -64,9 +71,10 @@ class TcpSession
 
   constructor(options: TcpOptions, client: Connection, context: SessionContext) {
     const { clock } = options;
-    const upstream = options.upstream();
+    const destination = firstServing(options.destination, undefined, client);
+    const { service } = destination;
     this.#options = options;
-    this.#upstream = upstream;
+    this.#destination = destination;
     this.#client = client;
     this.#context = context;
     this.#startedMs = clock.nowMs();
@@ -75,9 +83,13 @@ class TcpSession
     this.#record.clientPort = client.remotePort;
     this.#record.startedWallMs = clock.wallMs();
     client.handler = this;
-    this.#search = new BackendSearch(upstream, upstream.retries.max, this.#record, this, clock);
+    this.#search = new BackendSearch(service, service.retries.max, this.#record, this, clock);
     this.#search.priority = options.priority;
     this.#begin(this.#startedMs);
+  }
+
+  get #upstream(): TcpUpstream {
+    return this.#destination.service;
   }
 
   // ---------------------------------------------------------------- from outside
@@ -113,11 +125,12 @@ class TcpSession
     this.#search.begin(nowMs);
   }
 
+  /** On with the pool that stands behind this one, if that has any; the limit of tries stays the first one's. */
   onNoBackend(): boolean {
-    const next = this.#options.upstream();
-    if (next.pool === this.#upstream.pool || next.pool.tiers.state.usable === 0) return false;
-    this.#upstream = next;
-    this.#search.moveTo(next);
+    const next = firstHealthy(this.#destination);
+    if (next === this.#destination) return false;
+    this.#destination = next;
+    this.#search.moveTo(next.service);
     this.#begin(this.#options.clock.nowMs());
     return true;
   }

@@ -256,8 +256,26 @@ describe("affinity by the application's cookie", () => {
       state: "VN",
       sent: ["cookie: t=1; SRV=x~y"],
     });
-    expect(pass(scene, "SRV=x", "a")).toMatchObject({ bound: undefined, sent: ["cookie: SRV=x"] });
   });
+
+  it.each<[cookie: string, bound: string | undefined, state: string, sent: string]>([
+    ["SRV=x", undefined, "IR", "cookie: SRV=x"],
+    ["SRV=a", "a", "VR", "cookie: SRV=a"],
+    ["SRV=a|b", undefined, "IR", "cookie: SRV=a|b"],
+    ["SRV=~a", undefined, "IR", "cookie: SRV=a"],
+    ["SRV=z~a", undefined, "IR", "cookie: SRV=a"],
+  ])(
+    "reads %s as HAProxy does in prefix mode, and puts the backend before the next",
+    (cookie, bound, state, sent) => {
+      const scene = aScene({ ...COOKIE, mode: "prefix" });
+      expect(pass(scene, cookie, "b", "Set-Cookie: SRV=y; Path=/\r\n")).toMatchObject({
+        bound,
+        state,
+        sent: [sent],
+        got: ["set-cookie: SRV=b~y; Path=/"],
+      });
+    },
+  );
 });
 
 describe("affinity by a table", () => {
