@@ -162,8 +162,8 @@ function poolOptions(config: PoolConfig, balancer: () => Balancer, parts: Upstre
 }
 
 function rulesOf(config: PoolConfig, affinity: Affinity | undefined): UpstreamRules {
-  const { timeouts, retries, reuse, limits, fallback } = config;
-  return { timeouts, retries, reuse, affinity, fallback, retryAfterMs: limits.retryAfterMs };
+  const { timeouts, retries, reuse, limits, fallback, abortOnClose } = config;
+  return { timeouts, retries, reuse, affinity, fallback, abortOnClose, retryAfterMs: limits.retryAfterMs };
 }
 
 /** What keeps clients at their backends; the one in force as long as it does what is asked for. */

@@ -244,6 +244,7 @@ function compilePool(
     panicThreshold: pool.panicThreshold,
     zone: pool.zone,
     persist: pool.persist,
+    abortOnClose: pool.abortOnClose,
     fallback: pool.fallback,
     drainDeadlineMs: pool.drainDeadline,
   };

@@ -272,6 +272,8 @@ export interface PoolConfig {
   readonly zone: ZoneConfig | undefined;
   /** Sessions bound to a backend go there also while it is down or ejected (HAProxy's `option persist`). */
   readonly persist: boolean;
+  /** A client that will send no more is out of the queue (HAProxy's `option abortonclose`). */
+  readonly abortOnClose: boolean;
   /** Name of the pool that is used while this one has nothing healthy. */
   readonly fallback: string | undefined;
   /** How long a backend that left discovery may finish its open work. */

@@ -95,8 +95,6 @@ export class Exchange
     this.#search.begin(nowMs);
   }
 
-  // ---------------------------------------------------------------- reaching a backend
-
   onLease(lease: Lease): void {
     const { service } = this.#destination;
     const nowMs = this.#context.clock.nowMs();
@@ -252,7 +250,7 @@ export class Exchange
     this.#downstream.done();
   }
 
-  // ---------------------------------------------------------------- failure
+  // ---------------------------------------------------------------- failure and end
 
   onUpstreamFailure(error: ProxyError): void {
     this.#upstream = undefined;
@@ -342,6 +340,10 @@ export class Exchange
     if (!this.#triesAgain(error)) this.#fail(error);
   }
 
+  get endsWithClient(): boolean {
+    return this.#search.isQueued && this.#destination.service.abortOnClose;
+  }
+
   onDownstreamFailure(error: ProxyError): void {
     // The client's side does not know that there is no backend yet.
     const isSearching = this.#upstream === undefined && this.#tunnel === undefined;
@@ -372,8 +374,6 @@ export class Exchange
     this.#settle(finalOutcomeOf(error), error);
     this.#downstream.done();
   }
-
-  // ---------------------------------------------------------------- the end
 
   /** The one settle point. */
   #settle(outcome: Outcome, error: ProxyError | undefined): void {

@@ -121,6 +121,8 @@ export interface DownstreamReceiver {
   /** No more bytes of the request are at hand: what was held back is to be written. */
   onRequestPause(): void;
   onDownstreamDrain(): void;
+  /** Whether a client that will send no more is taken to have left, rather than to wait for its answer. */
+  readonly endsWithClient: boolean;
   /** The client left, was too slow, or broke the protocol in its body. */
   onDownstreamFailure(error: ProxyError): void;
   /** The session is ended at once. */

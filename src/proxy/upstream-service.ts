@@ -16,6 +16,8 @@ export interface UpstreamRules {
   affinity: Affinity | undefined;
   /** What clients that are turned away are told to wait; 0 for nothing. */
   retryAfterMs: number;
+  /** Whether a client that will send no more has left if it waits in the queue. */
+  abortOnClose: boolean;
   /** Name of the pool that is used while this one has nothing healthy. */
   fallback: string | undefined;
 }

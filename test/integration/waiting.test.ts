@@ -142,19 +142,50 @@ describe.each(["http", "tcp"] as const)("over %s, who waits", (spoken) => {
       expect([scene.pool.total("retries"), scene.pool.total("redispatches")]).toEqual([tries - 1, 1]);
     },
   );
+
+  it.each(["end", "reset"] as const)(
+    "and leaves by %s is out of the queue; who came behind is next",
+    async (how) => {
+      const scene = await aScene({ backends: 1 });
+      scene.arrive("holder", 2);
+      await scene.servedBy("holder");
+      const leaving = await scene.wait("leaving", 3);
+      await scene.wait("staying", 4);
+      if (how === "end") leaving.finish();
+      else leaving.reset();
+      await until(() => scene.pool.queue.length === 1);
+      await scene.finish("holder");
+      expect([await scene.servedBy("staying"), scene.whoHas("leaving")]).toEqual([0, undefined]);
+    },
+  );
+
+  it("and half-closes is served where abortOnClose is false, and its end is passed on", async () => {
+    const scene = await aScene({ backends: 1, abortOnClose: false });
+    scene.arrive("holder", 2);
+    await scene.servedBy("holder");
+    const second = await scene.wait("second", 3);
+    second.finish();
+    await scene.wait("third", 4);
+    expect(scene.pool.queue.length).toBe(2);
+    await scene.finish("holder");
+    expect(await scene.servedBy("second")).toBe(0);
+    await scene.finish("second");
+    expect(await scene.servedBy("third")).toBe(0);
+  });
 });
 
-describe("over http, who waits and leaves", () => {
-  it("is out of the queue, and whoever came behind is served next", async () => {
-    const scene = await WaitingScene.start("http", { backends: 1 });
+describe("over tcp, who waits", () => {
+  it("says more than is kept of it, and all of it arrives", async () => {
+    const scene = await WaitingScene.start("tcp", { backends: 1 });
     open.push(scene);
     scene.arrive("holder", 2);
     await scene.servedBy("holder");
-    const leaving = await scene.wait("leaving", 3);
-    await scene.wait("staying", 4);
-    leaving.reset();
-    await until(() => scene.pool.queue.length === 1);
+    const talker = await scene.wait("talker", 3);
+    const words = Array.from({ length: 40_000 }, (_, index) => `word-${index} `).join("");
+    talker.socket.write(words);
+    await scene.clock.advance(100);
     await scene.finish("holder");
-    expect([await scene.servedBy("staying"), scene.whoHas("leaving")]).toEqual([0, undefined]);
+    await until(() => scene.heard("talker").length >= words.length);
+    expect(scene.heard("talker").endsWith(`\r\n\r\n${words}`)).toBe(true);
   });
 });

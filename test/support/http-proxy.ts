@@ -45,6 +45,8 @@ export interface HttpProxyOptions {
   readonly maxQueue?: number;
   /** What else the pool goes by. */
   readonly poolRules?: Partial<PoolOptions>;
+  /** Default true. */
+  readonly abortOnClose?: boolean;
   /** Ports of the backends of a pool behind the first. */
   readonly fallback?: readonly number[];
   readonly retryAfterMs?: number;
@@ -124,6 +126,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
     hedgeDelay: new HedgeDelay(),
     reuse: { mode: "safe", safeForMs: 1_000, ...options.reuse },
     retryAfterMs: options.retryAfterMs ?? 1_000,
+    abortOnClose: options.abortOnClose ?? true,
     work: new OpenWork(),
     connections,
   };

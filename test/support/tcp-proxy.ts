@@ -82,6 +82,8 @@ export interface TcpProxyOptions {
   /** Backends of a pool behind the first. */
   readonly fallback?: readonly (readonly [host: string, port: number])[];
   readonly priority?: Priority;
+  /** Default true. */
+  readonly abortOnClose?: boolean;
   readonly connectionMode?: ConnectionMode;
 }
 
@@ -146,7 +148,8 @@ export class TcpProxy {
       },
     };
     const affinity = options.affinity?.(this.pool, clock);
-    const common = { timeouts, retries, retryAfterMs: 1_000, work: this.work };
+    const { abortOnClose = true } = options;
+    const common = { timeouts, retries, retryAfterMs: 1_000, abortOnClose, work: this.work };
     const spare = { service: { ...common, pool: this.spare, affinity: undefined }, fallback: undefined };
     const destination = {
       service: { ...common, pool: this.pool, affinity },

@@ -19,6 +19,7 @@ export interface WaitingOptions {
   readonly timeouts?: Partial<PoolTimeouts>;
   readonly retries?: Partial<RetryConfig>;
   readonly hasFallback?: boolean;
+  readonly abortOnClose?: boolean;
   /** Default 2. */
   readonly backends?: number;
 }
@@ -46,6 +47,11 @@ class Host {
   /** The connection on which this client's words came. */
   socketOf(name: string): Socket | undefined {
     return [...this.#sockets].find(([, text]) => text.includes(`/${name} `))?.[0];
+  }
+
+  heard(name: string): string {
+    const socket = this.socketOf(name);
+    return (socket && this.#sockets.get(socket)) ?? "";
   }
 
   async close(): Promise<void> {
@@ -88,8 +94,9 @@ export class WaitingScene {
     const hosts = Array.from({ length: options.backends ?? 2 }, () => new Host());
     const spare = new Host();
     for (const { server } of [...hosts, spare]) if (!server.listening) await once(server, "listening");
-    const { poolRules = {}, timeouts = {}, retries = {} } = options;
-    const common = { clock, poolRules, timeouts, retries, maxInFlightPerBackend: 1, affinity: bySource };
+    const { poolRules = {}, timeouts = {}, retries = {}, abortOnClose = true } = options;
+    const rules = { poolRules, timeouts, retries, abortOnClose };
+    const common = { ...rules, clock, maxInFlightPerBackend: 1, affinity: bySource };
     const ports = hosts.map(({ port }) => port);
     const behind = options.hasFallback === true ? [spare.port] : undefined;
     const proxy =
@@ -108,6 +115,11 @@ export class WaitingScene {
     if (this.#spare.socketOf(name) !== undefined) return "spare";
     const index = this.#hosts.findIndex((host) => host.socketOf(name) !== undefined);
     return index < 0 ? undefined : index;
+  }
+
+  /** All that a backend has of this client's connection. */
+  heard(name: string): string {
+    return this.#hosts.map((host) => host.heard(name)).join("");
   }
 
   async servedBy(name: string): Promise<number | "spare"> {
@@ -146,7 +158,7 @@ export class WaitingScene {
     if (this.spoken === "http") socket?.write(OK);
     else socket?.end(OK);
     const client = this.#clients.get(name);
-    await client?.receives(OK);
+    await client?.receives("\r\n\r\nok");
     client?.leave();
   }
 

@@ -139,6 +139,9 @@ const shared = {
   persist: flag(
     "Sessions bound to a backend are sent there also while it is down or ejected (HAProxy's option persist).",
   ).prefault(false),
+  abortOnClose: flag(
+    "A client that will send no more has left if it waits in the queue (HAProxy's option abortonclose). false serves also clients that half-close and then wait.",
+  ).prefault(true),
   fallback: nameField("The pool that is used while this one has nothing healthy.").optional(),
   drainDeadline: duration("How long a backend that left discovery may finish its open work.").prefault("30s"),
 };

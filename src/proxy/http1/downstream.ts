@@ -310,6 +310,10 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     }
   }
 
+  #hasLeftWithEnd(): boolean {
+    return (!this.#decoder.isDone && this.#rest === undefined) || this.#receiver?.endsWithClient === true;
+  }
+
   #clientLeft(): void {
     this.#isAbandoned = true;
     this.#receiver?.onDownstreamFailure(new ProxyError("client-left", "data"));
@@ -325,7 +329,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     if (this.#state === "idle" && this.#rest !== undefined && this.#isStalled) return;
     if (this.#state === "idle") this.#close();
     else if (this.#state === "lingering") this.#awaitEnd();
-    else if (this.#state === "busy" && !this.#decoder.isDone && this.#rest === undefined) this.#clientLeft();
+    else if (this.#state === "busy" && this.#hasLeftWithEnd()) this.#clientLeft();
     // A client that only said that it will send no more is still answered.
   }
 

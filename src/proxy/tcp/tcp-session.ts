@@ -18,7 +18,7 @@ import type { UpstreamService } from "../upstream-service.js";
 /** What a session needs of its pool. */
 export type TcpUpstream = Pick<
   UpstreamService,
-  "pool" | "timeouts" | "retries" | "retryAfterMs" | "work" | "affinity"
+  "pool" | "timeouts" | "retries" | "retryAfterMs" | "work" | "affinity" | "abortOnClose"
 >;
 
 /** A pool, and what is used in its place while it has nothing healthy. */
@@ -26,6 +26,9 @@ export interface TcpDestination {
   readonly service: TcpUpstream;
   readonly fallback: TcpDestination | undefined;
 }
+
+/** Beyond this a client that waits is read no more; one read may exceed it, and the queue's limit bounds how many there are. */
+const SAID_BYTES_MAX = 16 * 1024;
 
 /** What all sessions of a listener share. */
 export interface TcpOptions {
@@ -47,8 +50,9 @@ export function tcpProtocol(options: TcpOptions): Protocol {
 /**
  * Request path. One client connection on its way to a backend and, once there, its tunnel.
  *
- * Nothing is read from the client before a backend's connection stands, so a retry loses nothing. The price is
- * that a client that leaves earlier is noticed only then, which the queue's and the connect timeouts bound.
+ * Nothing is sent on before a backend's connection stands, so a retry loses nothing. A client that waits in the queue is
+ * read, up to a limit, so that its leaving is noticed; one that leaves while a backend is dialed is noticed after that,
+ * which the connect timeout bounds.
  */
 class TcpSession
   implements ProtocolSession, ConnectionHandler, SearchOwner, DialHandler, TunnelOwner, Cuttable
@@ -65,6 +69,9 @@ class TcpSession
   #dial: Dial | undefined;
   #tunnel: Tunnel | undefined;
   #stick: TableStick | undefined;
+  /** What a client said while it waited, for the tunnel. */
+  readonly #said: Buffer[] = [];
+  #saidBytes = 0;
   #connectingSinceMs: number | undefined;
   #connectedMs = 0;
   #isOver = false;
@@ -113,6 +120,7 @@ class TcpSession
     const { clock } = this.#options;
     const upstream = this.#upstream;
     this.#lease = lease;
+    this.#client.pause();
     this.#connectingSinceMs ??= clock.nowMs();
     upstream.work.add(lease.backend, this);
     const { host, port } = lease.backend.endpoint;
@@ -123,6 +131,12 @@ class TcpSession
     this.#record.pool = this.#upstream.pool.name;
     this.#stick = this.#upstream.affinity?.beginTunnel(this.#search, this.#client.remoteAddress);
     this.#search.begin(nowMs);
+    if (this.#search.isQueued && this.#upstream.abortOnClose) this.#listen();
+  }
+
+  /** Reads on while it waits, as long as there is room. */
+  #listen(): void {
+    if (this.#saidBytes < SAID_BYTES_MAX) this.#client.resume();
   }
 
   /** On with the pool that stands behind this one, if that has any; the limit of tries stays the first one's. */
@@ -161,7 +175,7 @@ class TcpSession
       idleMs: upstream.timeouts.tunnelMs,
       owner: this,
     });
-    this.#tunnel.start();
+    this.#tunnel.start(this.#said.length === 0 ? undefined : Buffer.concat(this.#said));
   }
 
   onConnectFailed(failure: DialFailure, cause: Error): void {
@@ -197,9 +211,15 @@ class TcpSession
 
   // ---------------------------------------------------------------- the client before the tunnel
 
-  onData(): void {}
+  onData(chunk: Buffer): void {
+    this.#said.push(Buffer.from(chunk));
+    this.#saidBytes += chunk.length;
+    if (this.#saidBytes >= SAID_BYTES_MAX) this.#client.pause();
+  }
 
-  onEnd(): void {}
+  onEnd(): void {
+    this.#fail(new ProxyError("client-left", this.#phase()));
+  }
 
   onDrain(): void {}
 

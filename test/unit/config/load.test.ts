@@ -188,6 +188,7 @@ describe("a minimal file", () => {
           panicThreshold: 50,
           zone: undefined,
           persist: false,
+          abortOnClose: true,
           fallback: undefined,
           drainDeadlineMs: 30_000,
         },

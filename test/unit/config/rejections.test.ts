@@ -505,6 +505,7 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...P, "zone", "spillFactor"], -1, "from 0 to 1000"],
   [[...P, "fallback"], 5, "a name of letters"],
   [[...P, "persist"], "always", "true or false"],
+  [[...P, "abortOnClose"], "always", "true or false"],
   [[...P, "drainDeadline"], "x", DURATION],
 ];
 

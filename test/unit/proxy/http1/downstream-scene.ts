@@ -13,6 +13,7 @@ import { ManualClock } from "./manual-clock.js";
 
 /** An exchange played by the test. */
 export class FakeExchange implements DownstreamReceiver {
+  endsWithClient = false;
   readonly stream: DownstreamStream;
   /** Good until the next request begins. */
   readonly request: RequestHead;
