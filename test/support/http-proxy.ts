@@ -58,6 +58,8 @@ export interface HttpProxyOptions {
 export interface HttpProxy {
   readonly port: number;
   readonly pool: Pool;
+  /** The pool as listeners use it. */
+  readonly service: UpstreamService;
   readonly work: OpenWork;
   readonly connections: UpstreamConnections;
   readonly listener: Listener;
@@ -194,6 +196,7 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
   return {
     port: address.port,
     pool,
+    service,
     work: service.work,
     connections,
     listener,
