@@ -3,6 +3,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stopChild } from "./children.js";
 import { Harness } from "./harness.js";
+import { LAST_ANSWER_MS } from "./load/job.js";
 import { pilotfish } from "./peers/pilotfish.js";
 import { residentKib } from "./process-cost.js";
 import { ROWS } from "./rows.js";
@@ -78,10 +79,12 @@ async function round(
       proxyPid,
       warmupMs: 0,
       windowMs: TURN_MS,
+      lastAnswerMs: LAST_ANSWER_MS,
       ratePerSecond: RATE_PER_SECOND,
     });
     exchanges += answer?.exchanges ?? 0;
     errors += answer?.errors ?? 0;
+    if (answer !== undefined && answer.errors > 0) console.log(`ERRORS in ${id}: ${answer.firstError}`);
   }
   return {
     second: (performance.now() - startMs) / 1_000,

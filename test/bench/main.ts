@@ -6,7 +6,7 @@ import { describeMachine, renderMachine } from "./machine.js";
 import { type BenchOptions, readOptions, USAGE } from "./options.js";
 import { runPass } from "./pass.js";
 import { REFERENCE } from "./peers/all.js";
-import { countDisturbed, type Pass } from "./result.js";
+import { countDisturbed, failuresOf, type Pass } from "./result.js";
 import { LIMITS } from "./rows.js";
 import { renderLimits, renderMarkdown, renderText } from "./table.js";
 
@@ -23,11 +23,20 @@ function report(pass: Pass, options: BenchOptions): void {
     console.log(`\nNOTE: ${disturbed} of ${samples} samples were taken while others used the machine`);
   }
   if (names.includes(SUBJECT)) console.log(`\n${renderLimits(pass, LIMITS, options.rows, SUBJECT)}`);
+  for (const failure of failuresOf(pass, SUBJECT)) {
+    console.log(`\nFAILED ${failure}`);
+    process.exitCode = 1;
+  }
   if (options.markdown) console.log(`\n${renderMarkdown(pass, options.rows, names, REFERENCE)}`);
 }
 
 async function churn(minutes: number, jsonFile: string | undefined): Promise<void> {
   const samples = await runChurn(minutes);
+  const errors = samples.reduce((sum, sample) => sum + sample.errors, 0);
+  if (errors > 0) {
+    console.log(`\nFAILED: ${errors} errors`);
+    process.exitCode = 1;
+  }
   const growth = growthMib(samples);
   if (growth === undefined) console.log("\ntoo short to tell whether it grows");
   else console.log(`\nlast third against the one before: ${growth.toFixed(1)} MiB`);

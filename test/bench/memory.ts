@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { stopChild } from "./children.js";
 import type { Harness } from "./harness.js";
+import { LAST_ANSWER_MS } from "./load/job.js";
 import type { Peer } from "./peers/peer.js";
 import { residentKib } from "./process-cost.js";
 import type { Sample } from "./result.js";
@@ -30,7 +31,12 @@ export async function measureMemory(
     const { pid } = running.child;
     if (pid === undefined) continue;
     const idleKib = residentKib(pid);
-    const hold = { kind: "hold", traffic: row.traffic, port: running.httpPort } as const;
+    const hold = {
+      kind: "hold",
+      traffic: row.traffic,
+      port: running.httpPort,
+      lastAnswerMs: LAST_ANSWER_MS,
+    } as const;
     await harness.load({ ...hold, connections: FIRST_CONNECTIONS });
     await harness.load({ kind: "drop" });
     await sleep(REST_MS);

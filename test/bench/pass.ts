@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { stopChild } from "./children.js";
 import type { Harness } from "./harness.js";
-import type { LoadAnswer } from "./load/job.js";
+import { LAST_ANSWER_MS, type LoadAnswer } from "./load/job.js";
 import { measureMemory } from "./memory.js";
 import type { BenchOptions } from "./options.js";
 import { REFERENCE } from "./peers/all.js";
@@ -16,6 +16,7 @@ const FIRST_WARMUP_MS = 1_000;
 const CALIBRATION_WARMUP_MS = 3_000;
 const RETRY_REST_MS = 500;
 const CALIBRATION_ROW = "get-64";
+const BEFORE_ROUNDS = -1;
 
 interface Contestant {
   readonly peer: Peer;
@@ -90,7 +91,10 @@ async function calibrate(harness: Harness, options: BenchOptions, contestant: Co
     1_000,
     undefined,
   );
-  if (answer !== undefined) contestant.saturation = (answer.exchanges * 1e9) / answer.proxyNs;
+  if (answer === undefined) return;
+  contestant.saturation = (answer.exchanges * 1e9) / answer.proxyNs;
+  // No values: it is no sample of the row, but what went wrong breaks it.
+  if (answer.errors > 0) record(contestant, row, undefined, sampleOf(answer, BEFORE_ROUNDS, {}, undefined));
 }
 
 async function measureRow(
@@ -117,17 +121,23 @@ async function measureRow(
     record(contestant, row, contestant.missing ?? "not offered", undefined);
     return;
   }
-  record(contestant, row, undefined, {
-    round,
-    values: valuesOf(row, answer),
-    errors: answer.errors,
-    firstError: answer.firstError,
-    foreignCores: answer.foreignCores,
-    note: rate === undefined ? undefined : `${rate.toLocaleString("en-US")}/s`,
-  });
+  const note = rate === undefined ? undefined : `${rate.toLocaleString("en-US")}/s`;
+  record(contestant, row, undefined, sampleOf(answer, round, valuesOf(row, answer), note));
 }
 
-/** Measures again while others use the machine, `tries` times at most, and takes the least disturbed. */
+function sampleOf(
+  { errors, firstError, foreignCores }: LoadAnswer,
+  round: number,
+  values: Sample["values"],
+  note: string | undefined,
+): Sample {
+  return { round, values, errors, firstError, foreignCores, note };
+}
+
+/**
+ * Measures again while others use the machine, `tries` times at most, and takes the least disturbed. One that had
+ * errors is taken as it is: another try may not hide them.
+ */
 async function driveUndisturbed(
   maxTries: number,
   ...args: Parameters<typeof drive>
@@ -135,12 +145,12 @@ async function driveUndisturbed(
   let best = await drive(...args);
   for (
     let tries = 1;
-    best !== undefined && best.foreignCores > MAX_FOREIGN_CORES && tries < maxTries;
+    best !== undefined && best.errors === 0 && best.foreignCores > MAX_FOREIGN_CORES && tries < maxTries;
     tries += 1
   ) {
     await sleep(RETRY_REST_MS);
     const again = await drive(...args);
-    if (again !== undefined && again.foreignCores < best.foreignCores) best = again;
+    if (again !== undefined && (again.errors > 0 || again.foreignCores < best.foreignCores)) best = again;
   }
   return best;
 }
@@ -165,6 +175,7 @@ async function drive(
     proxyPid,
     warmupMs,
     windowMs,
+    lastAnswerMs: LAST_ANSWER_MS,
     ratePerSecond,
   });
 }

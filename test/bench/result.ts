@@ -36,6 +36,21 @@ export function hasErrors(cell: Cell): boolean {
   return cell.samples.some((sample) => sample.errors > 0);
 }
 
+/**
+ * Why a pass proves nothing of some rows, one line each: a proxy answered wrongly or not at all, or the subject was not
+ * measured. A peer that is not installed is no failure.
+ */
+export function failuresOf(pass: Pass, subject: string): string[] {
+  return pass.cells.flatMap(({ row, peer, skipped, samples }) => {
+    const broken = samples.find((sample) => sample.errors > 0);
+    if (broken !== undefined) {
+      const errors = samples.reduce((sum, sample) => sum + sample.errors, 0);
+      return [`${row}, ${peer}: ${errors} errors, the first: ${broken.firstError ?? "unknown"}`];
+    }
+    return peer === subject && skipped !== undefined ? [`${row}, ${peer}: ${skipped}`] : [];
+  });
+}
+
 /** How many samples were taken while others used the machine, of how many. */
 export function countDisturbed(pass: Pass): { disturbed: number; samples: number } {
   const samples = pass.cells.flatMap((cell) => cell.samples);

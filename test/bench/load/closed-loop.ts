@@ -27,8 +27,8 @@ export async function runClosedLoop(job: MeasureJob): Promise<LoadAnswer> {
   await sleep(job.warmupMs);
   measurement.begin();
   await sleep(job.windowMs);
-  const answer = measurement.finish();
+  measurement.end();
   isRunning = false;
-  await finishAndClose(exchangers);
-  return answer;
+  for (const fault of await finishAndClose(exchangers, job.lastAnswerMs)) measurement.wrong(fault);
+  return measurement.answer();
 }

@@ -24,6 +24,7 @@ export class Exchanger {
   readonly #reader: ResponseReader;
   #socket: Socket | undefined;
   #isBusy = false;
+  #hasSurplus = false;
   #left = 0;
 
   constructor(traffic: Traffic, port: number, request: Buffer, onEnd: ExchangeEnd) {
@@ -36,6 +37,12 @@ export class Exchanger {
 
   get isBusy(): boolean {
     return this.#isBusy;
+  }
+
+  /** What is wrong with it after the time its last answer had: undefined where that has ended and nothing followed. */
+  get fault(): string | undefined {
+    if (this.#isBusy) return "an exchange that never ended";
+    return this.#hasSurplus ? "bytes that answer nothing" : undefined;
   }
 
   /** Begins an exchange. The one before must have ended. */
@@ -73,7 +80,10 @@ export class Exchanger {
   }
 
   #onData(bytes: Buffer, length: number): void {
-    if (!this.#isBusy) return;
+    if (!this.#isBusy) {
+      this.#hasSurplus = true;
+      return;
+    }
     if (this.#traffic.kind === "tcp") {
       this.#left -= length;
       if (this.#left === 0) this.#finish(undefined);
@@ -101,13 +111,15 @@ export class Exchanger {
 }
 
 /**
- * Lets running exchanges end, three seconds at most, then closes all connections: cut off in the middle they
- * would leave work behind that the next measurement pays for.
+ * Lets running exchanges end, `limitMs` at most, then closes all connections: cut off in the middle they would leave
+ * work behind that the next measurement pays for. Answers what is wrong, an entry for each connection at fault.
  */
-export async function finishAndClose(exchangers: readonly Exchanger[]): Promise<void> {
-  const deadlineMs = performance.now() + 3_000;
+export async function finishAndClose(exchangers: readonly Exchanger[], limitMs: number): Promise<string[]> {
+  const deadlineMs = performance.now() + limitMs;
   while (exchangers.some((exchanger) => exchanger.isBusy) && performance.now() < deadlineMs) await sleep(10);
+  const faults = exchangers.map(({ fault }) => fault).filter((fault) => fault !== undefined);
   for (const exchanger of exchangers) exchanger.close();
+  return faults;
 }
 
 /** As many exchangers as asked for, sharing one request. */

@@ -15,6 +15,9 @@ export type Traffic =
     }
   | { readonly kind: "tcp"; readonly requestBytes: number; readonly responseBytes: number };
 
+/** How long an exchange may still take when all others are over. It then counts as one that never ends. */
+export const LAST_ANSWER_MS = 3_000;
+
 /** Runs traffic for `warmupMs`, then measures for `windowMs`. */
 export interface MeasureJob {
   readonly kind: "measure";
@@ -25,6 +28,8 @@ export interface MeasureJob {
   readonly proxyPid: number;
   readonly warmupMs: number;
   readonly windowMs: number;
+  /** How long the exchanges running at the end of the window may take; usually LAST_ANSWER_MS. */
+  readonly lastAnswerMs: number;
   /** Exchanges per second started whatever the answers do; undefined keeps every connection busy instead. */
   readonly ratePerSecond: number | undefined;
 }
@@ -35,6 +40,8 @@ export interface HoldJob {
   readonly traffic: Traffic;
   readonly port: number;
   readonly connections: number;
+  /** How long all may be without an answer, so that one that never comes ends the job; usually LAST_ANSWER_MS. */
+  readonly lastAnswerMs: number;
 }
 
 /** Closes what a hold job left open. */
@@ -47,7 +54,10 @@ export type LoadJob = MeasureJob | HoldJob | DropJob;
 export interface LoadAnswer {
   /** Exchanges that ended inside the window and were right in status and length. */
   readonly exchanges: number;
-  /** Wrong answers and broken connections since the job began, warm-up included. */
+  /**
+   * Wrong answers, broken connections and exchanges without an end since the job began: warm-up included, and the
+   * exchanges that ran on behind the window.
+   */
   readonly errors: number;
   readonly firstError: string | undefined;
   readonly windowMs: number;

@@ -3,12 +3,15 @@ import { Histogram } from "../histogram.js";
 import { machineBusyNs, processorTimeNs } from "../process-cost.js";
 import type { LoadAnswer } from "./job.js";
 
-/** Collects what ends between `begin` and `finish`, and the processor time the proxy took meanwhile. */
+/** Collects what ends between `begin` and `end`, all that goes wrong before `answer`, and the processor time the proxy took meanwhile. */
 export class Measurement {
   readonly #proxyPid: number;
   readonly #latency = new Histogram();
   #isOpen = false;
   #beganMs = 0;
+  #windowMs = 0;
+  #proxyNs = 0;
+  #foreignCores = 0;
   #beganNs = 0;
   #foreignBeganNs = 0;
   #errors = 0;
@@ -39,19 +42,24 @@ export class Measurement {
     this.#firstError ??= error;
   }
 
-  finish(): LoadAnswer {
-    const windowMs = performance.now() - this.#beganMs;
-    const proxyNs = processorTimeNs(this.#proxyPid) - this.#beganNs;
+  /** Closes the window. What goes wrong with the exchanges that still run is to be told until `answer`. */
+  end(): void {
+    this.#windowMs = performance.now() - this.#beganMs;
+    this.#proxyNs = processorTimeNs(this.#proxyPid) - this.#beganNs;
     const foreign = foreignNs() - this.#foreignBeganNs;
+    this.#foreignCores = Math.max(0, foreign / 1e6 / this.#windowMs);
     this.#isOpen = false;
     if (this.#latency.total === 0) this.wrong("no exchange ended in time");
+  }
+
+  answer(): LoadAnswer {
     return {
       exchanges: this.#latency.total,
       errors: this.#errors,
       firstError: this.#firstError,
-      windowMs,
-      proxyNs,
-      foreignCores: Math.max(0, foreign / 1e6 / windowMs),
+      windowMs: this.#windowMs,
+      proxyNs: this.#proxyNs,
+      foreignCores: this.#foreignCores,
       p50Us: this.#latency.percentileUs(0.5),
       p99Us: this.#latency.percentileUs(0.99),
       maxUs: this.#latency.maxUs,

@@ -45,12 +45,13 @@ export async function runOpenLoop(job: MeasureJob, ratePerSecond: number): Promi
       else measurement.wrong("the rate was not kept up with");
     }
   });
+  await pacer.begun;
   await sleep(job.warmupMs);
   measurement.begin();
   await sleep(job.windowMs);
-  const answer = measurement.finish();
+  measurement.end();
   isRunning = false;
   await pacer.stop();
-  await finishAndClose(exchangers);
-  return answer;
+  for (const fault of await finishAndClose(exchangers, job.lastAnswerMs)) measurement.wrong(fault);
+  return measurement.answer();
 }

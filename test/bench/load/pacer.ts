@@ -18,10 +18,16 @@ const TICKER = `
  */
 export class Pacer {
   readonly #worker: Worker;
+  /** Resolves with the first tick, a while after the construction: a thread has to begin first. */
+  readonly begun: Promise<void>;
 
   /** Calls `onTick` about every `intervalMs` milliseconds (fractions allowed) until `stop`. */
   constructor(intervalMs: number, onTick: () => void) {
     this.#worker = new Worker(TICKER, { eval: true, workerData: { intervalMs }, execArgv: [] });
+    this.begun = new Promise((resolve, reject) => {
+      this.#worker.once("message", () => resolve());
+      this.#worker.once("error", reject);
+    });
     this.#worker.on("message", onTick);
   }
 

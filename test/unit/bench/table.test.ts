@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { type Cell, countDisturbed, judge, type Pass, ratioOf, summaryOf } from "../../bench/result.js";
+import {
+  type Cell,
+  countDisturbed,
+  failuresOf,
+  judge,
+  type Pass,
+  ratioOf,
+  summaryOf,
+} from "../../bench/result.js";
 import { LIMITS, type Limit, type Metric, ROWS } from "../../bench/rows.js";
 import { alignColumns, formatSummary, renderLimits, renderMarkdown, renderText } from "../../bench/table.js";
 
@@ -48,6 +56,15 @@ describe("benchmark results", () => {
     expect(ratioOf(ours, theirs, "cpuUs")).toEqual({ median: 1.1, low: 1, high: 1.2, samples: 3 });
     expect(summaryOf(ours, "cpuUs")).toEqual({ median: 24, low: 20, high: 44, samples: 3 });
     expect(summaryOf(ours, "p99Us")).toBeUndefined();
+  });
+
+  it("fails for wrong answers of any proxy and for a subject without samples", () => {
+    const broken = cell("get-64", "haproxy", [20, 20], 2);
+    expect(failuresOf(passOf(ours, broken), "pilotfish")).toEqual([
+      "get-64, haproxy: 4 errors, the first: answered HTTP/1.1 502",
+    ]);
+    expect(failuresOf(passOf(ours, theirs, skipped), "pilotfish")).toEqual([]);
+    expect(failuresOf(passOf(skipped), "nginx")).toEqual(["get-64, nginx: not installed"]);
   });
 
   it("does not compare a row that had errors", () => {
