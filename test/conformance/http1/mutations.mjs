@@ -454,7 +454,7 @@ export const MUTATIONS = [
     "",
   ],
   ["upstream.ts", "      this.#isRequestWhole &&\n", ""],
-  ["upstream.ts", "      this.#connection.pendingBytes === 0 &&\n", ""],
+  ["upstream.ts", "      this.#connection.pendingBytes + this.#connection.heldBytes === 0 &&\n", ""],
   ["upstream.ts", "      this.#head?.keepsAlive === true &&\n", ""],
   ["upstream.ts", 'if (this.#state === "head" && !this.#writer.hasWritten) {', "if (false) {"],
   [
