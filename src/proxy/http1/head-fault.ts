@@ -1,3 +1,4 @@
+import { type ErrorPhase, ProxyError } from "../errors.js";
 import type { FieldFault } from "./raw-fields.js";
 
 /** Why a head or body is refused: the status of the reply and a few constant words for the client. */
@@ -60,6 +61,8 @@ export const FAULT = {
   codingInOldVersion: fault(400, "Transfer-Encoding in HTTP/1.0"),
   badCoding: fault(400, "Transfer-Encoding does not end in a single chunked"),
   unknownCoding: fault(501, "transfer coding not implemented"),
+  // RFC 9110 section 7.6.2
+  traceHere: fault(501, "no TRACE here"),
   // RFC 9110 section 9.3.8
   traceBody: fault(400, "TRACE with a body"),
   // RFC 9110 section 10.1.1
@@ -94,4 +97,9 @@ export function faultOfFields(fieldFault: FieldFault): HeadFault {
 /** Whether reading ended in a fault. */
 export function isFault(value: object): value is HeadFault {
   return value instanceof HeadFault;
+}
+
+/** What follows from a fault of a client. */
+export function refusalOf({ status, detail }: HeadFault, phase: ErrorPhase): ProxyError {
+  return new ProxyError("bad-request", phase, { status, detail });
 }

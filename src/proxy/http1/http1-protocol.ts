@@ -7,7 +7,8 @@ import type { TrustedNetworks } from "../headers.js";
 import type { Protocol } from "../listener.js";
 import type { DownstreamStream, RequestHead } from "../message.js";
 import type { Router } from "../router.js";
-import { type DownstreamOptions, type ExchangeStart, Http1Downstream } from "./downstream.js";
+import { Http1Downstream } from "./downstream.js";
+import type { DownstreamOptions, ExchangeStart } from "./downstream-options.js";
 
 /** What all connections of a listener share. */
 export interface Http1Options {
