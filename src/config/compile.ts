@@ -166,6 +166,7 @@ function compileListener(listener: ParsedListener): ListenerConfig {
       httpKeepAliveMs: listener.timeouts.httpKeepAlive,
     },
     limits: listener.limits,
+    allowConnect: listener.allowConnect,
     pool: listener.pool,
     priority: compilePriority(listener.priority),
     routes: listener.routes.map(compileRoute),

@@ -186,6 +186,8 @@ export interface ListenerConfig {
   readonly direction: "outbound" | "inbound";
   readonly timeouts: ListenerTimeouts;
   readonly limits: ListenerLimits;
+  /** Whether CONNECT is forwarded and becomes a tunnel. */
+  readonly allowConnect: boolean;
   /** Where no route matches; without it an HTTP listener answers 404. A TCP listener always has one. */
   readonly pool: string | undefined;
   /** Undefined: requests stand where they came. */
@@ -215,6 +217,8 @@ export interface ListenerLimits {
   readonly maxConnectionsPerAddress: number;
   readonly maxHeadBytes: number;
   readonly maxHeaders: number;
+  /** Of a request, 0 for no limit. */
+  readonly maxBodyBytes: number;
 }
 
 /** Requests that match go to these pools. */

@@ -235,7 +235,7 @@ export class Exchange
     this.#upstream = undefined;
     if (lease === undefined) return;
     this.#tries.close();
-    this.#status = 101;
+    this.#status = head.status;
     this.#record.responseMs = this.#context.clock.nowMs() - this.#sentMs;
     const client = this.#downstream.switchProtocol(answeredHead(this.#stick, head, this.#lease));
     const sides = { client: client.connection, upstream: switched.connection };

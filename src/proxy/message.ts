@@ -54,6 +54,8 @@ export interface RequestHead {
   readonly forwardsLeft: number | undefined;
   /** `websocket` when the client asks to switch, undefined otherwise. */
   readonly upgrade: string | undefined;
+  /** It asks for a tunnel. */
+  readonly isConnect: boolean;
   /** First value of a field named in lower case. */
   value(name: string): string | undefined;
 }
@@ -91,7 +93,7 @@ export interface DownstreamStream {
   flush(): boolean;
   /** Replies with the error, or cuts the connection when a response was begun. */
   fail(error: ProxyError, pool: string | undefined): void;
-  /** Answers 101 and hands the connection over, with what was read of it already. */
+  /** Answers 101, or the 2xx of a CONNECT, and hands the connection over, with what was read of it already. */
   switchProtocol(head: ResponseHead): SwitchedConnection;
   /** The exchange is over, its lease given back: on to the next request, or to the end of the connection. */
   done(): void;
@@ -162,6 +164,6 @@ export interface UpstreamReceiver {
   onResponsePause(): void;
   onUpstreamDrain(): void;
   onUpstreamFailure(error: ProxyError): void;
-  /** 101 with the protocol asked for: from here on the connection is the exchange's. */
+  /** 101 with the protocol asked for, or 2xx to CONNECT: from here on the connection is the exchange's. */
   onSwitched(head: ResponseHead, switched: SwitchedConnection): void;
 }

@@ -30,6 +30,7 @@ export interface HttpProxyOptions {
   readonly backends: readonly number[];
   readonly clock?: Clock;
   readonly limits?: Partial<ListenerLimits>;
+  readonly allowConnect?: boolean;
   readonly clientTimeouts?: Partial<ListenerTimeouts>;
   readonly timeouts?: Partial<PoolTimeouts>;
   readonly retries?: Partial<RetryConfig>;
@@ -164,8 +165,10 @@ export async function startHttpProxy(options: HttpProxyOptions): Promise<HttpPro
       maxConnectionsPerAddress: 0,
       maxHeadBytes: 16_384,
       maxHeaders: 128,
+      maxBodyBytes: 0,
       ...options.limits,
     },
+    allowConnect: options.allowConnect ?? false,
     pool: "pool" in options ? options.pool : "web",
     priority: undefined,
     routes: options.routes ?? [],

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseBind } from "../address.js";
 import type { SocketAddressConfig } from "../model.js";
 import { accept, type Parsed, refuse } from "../parsed.js";
-import { choice, duration, integer, list, scalar, size, strictMap } from "./field.js";
+import { choice, duration, flag, integer, list, scalar, size, strictMap } from "./field.js";
 import { prioritySchema } from "./priority.js";
 import { nameField, routeSchema } from "./route.js";
 
@@ -71,9 +71,16 @@ const shared = {
       "16KiB",
     ),
     maxHeaders: integer("Most fields in a head.", { min: 1, max: 10_000 }).prefault(128),
+    maxBodyBytes: size("Longest body of a request, refused with 413 beyond it; 0 for no limit.", {
+      min: "0",
+      max: "1024GiB",
+    }).prefault(0),
   })
     .prefault({})
     .describe("What one listener takes."),
+  allowConnect: flag(
+    "Whether CONNECT is forwarded, to a backend that is a forward proxy, and becomes a tunnel; otherwise it is refused with 501. A route matches it by host and method.",
+  ).prefault(false),
   priority: prioritySchema
     .optional()
     .describe(

@@ -36,7 +36,8 @@ export class Answer {
   begin(request: Http1RequestHead | undefined): void {
     this.#request = request;
     this.#isBegun = false;
-    this.#isLast = request === undefined || !request.keepsAlive;
+    // Bytes sent behind a CONNECT that fails were meant for its tunnel: they are no next request.
+    this.#isLast = request === undefined || !request.keepsAlive || request.isConnect;
   }
 
   /** Whether the head of a final answer was given. */
@@ -107,9 +108,9 @@ export class Answer {
     else this.#connection.reset();
   }
 
-  /** 101: what follows on the connection is not HTTP (RFC 9110 section 7.8). */
+  /** What follows on the connection is not HTTP: 101 (RFC 9110 section 7.8), or 2xx to CONNECT (section 9.3.6). */
   switched(head: ResponseHead): void {
-    this.#connection.writeText(switchingHeadText(head, this.#request?.upgrade ?? ""));
+    this.#connection.writeText(switchingHeadText(head, this.#request?.upgrade));
   }
 
   // ---------------------------------------------------------------- our own

@@ -62,6 +62,8 @@ export class BodyDecoder {
   #state: State = State.Done;
   /** Bytes left of the body or chunk. */
   #left = 0;
+  /** What chunks may still bring. */
+  #roomBytes = 0;
   #sizeDigits = 0;
   #lineBytes = 0;
   #extensionBytes = 0;
@@ -88,7 +90,8 @@ export class BodyDecoder {
     return this.#trailers;
   }
 
-  begin(framing: BodyFraming): void {
+  /** @param maxBytes a longer body is at fault as soon as its length, or the size of a chunk, tells */
+  begin(framing: BodyFraming, maxBytes = Number.POSITIVE_INFINITY): void {
     this.#fault = undefined;
     this.#trailers = undefined;
     switch (framing.kind) {
@@ -98,11 +101,13 @@ export class BodyDecoder {
       case "length":
         this.#left = framing.length;
         this.#state = framing.length === 0 ? State.Done : State.Length;
+        if (framing.length > maxBytes) this.#fault = FAULT.bodyTooLarge;
         return;
       case "until-close":
         this.#state = State.UntilClose;
         return;
       case "chunked":
+        this.#roomBytes = maxBytes;
         this.#extensionBytes = 0;
         this.#trailerText = "";
         this.#beginChunk();
@@ -195,7 +200,9 @@ export class BodyDecoder {
         this.#extension(code);
         break;
       case State.ChunkSizeLf:
+        this.#roomBytes -= this.#left;
         if (code !== LF) this.#fault = FAULT.badChunkSize;
+        else if (this.#roomBytes < 0) this.#fault = FAULT.bodyTooLarge;
         else this.#state = this.#left === 0 ? State.Trailers : State.ChunkData;
         break;
       case State.ChunkDataCr:

@@ -8,6 +8,8 @@ import type { AccountOptions } from "./request-account.js";
 /** What a connection needs of its listener. */
 export interface DownstreamOptions extends AccountOptions, ClientTimes {
   readonly limits: ListenerLimits;
+  /** Whether CONNECT is forwarded. */
+  readonly allowsConnect: boolean;
   isTrusted(address: string): boolean;
   /** Begins an exchange; undefined when no route matches. It may be over before this returns. */
   begin(stream: DownstreamStream, head: RequestHead, record: AccessRecord, startedMs: number): ExchangeStart;

@@ -67,7 +67,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
     this.#session = session;
     this.#account = new RequestAccount(options, connection, session);
     this.client = new ConnectedClient(connection, options.isTrusted(connection.remoteAddress));
-    this.#reader = new RequestReader(options.limits);
+    this.#reader = new RequestReader(options.limits, options.allowsConnect);
     this.#deadline = new ClientDeadline(options, () => this.#tooSlow());
     this.#answer = new Answer(connection, options.clock, this.#deadline);
     this.#body = new RequestBody(connection, this.#reader, this.#answer, this.#deadline);
@@ -185,13 +185,14 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   }
 
   #begin(head: Http1RequestHead): void {
-    const account = this.#account;
-    account.begin(this.#reader.bytesAtHand, this.#reader.headBytes);
-    account.asked(head);
+    this.#account.begin(this.#reader.bytesAtHand, this.#reader.headBytes);
+    this.#account.asked(head);
     this.#occupy(head);
     this.#body.awaitTurn();
-    if (head.forwardsLeft === 0) this.#answerAsLast(head);
-    else this.#serve(this.#options.begin(this, head, account.record, account.startedMs));
+    const { bodyFault } = this.#reader;
+    if (bodyFault !== undefined) this.#refuseWith(refusalOf(bodyFault, "request"));
+    else if (head.forwardsLeft === 0) this.#answerAsLast(head);
+    else this.#serve(this.#options.begin(this, head, this.#account.record, this.#account.startedMs));
   }
 
   #serve(started: ExchangeStart): void {
@@ -346,8 +347,7 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
    * is not whole leaves bytes behind that are no next request (RFC 9112 section 9.3).
    */
   get #isLastAnswer(): boolean {
-    const reader = this.#reader;
-    return this.#isDraining || !reader.isBodyDone || (this.#hasClientEnded && reader.isEmpty);
+    return this.#isDraining || !this.#reader.isBodyDone || (this.#hasClientEnded && this.#reader.isEmpty);
   }
 
   // ---------------------------------------------------------------- between exchanges

@@ -48,6 +48,7 @@ export const FAULT = {
   misdirected: fault(421, "https over a connection that is not secured"),
   // RFC 9110 section 9.3.6: not a forward proxy
   connect: fault(501, "CONNECT is not offered"),
+  connectBody: fault(400, "CONNECT with a body"),
   // RFC 9112 section 5
   foldedLine: fault(400, "folded field line"),
   emptyName: fault(400, "empty field name"),
@@ -67,6 +68,8 @@ export const FAULT = {
   traceBody: fault(400, "TRACE with a body"),
   // RFC 9110 section 10.1.1
   badExpectation: fault(417, "unknown expectation"),
+  // RFC 9110 section 15.5.14
+  bodyTooLarge: fault(413, "body over the limit"),
   // RFC 9112 section 7.1
   badChunkSize: fault(400, "malformed chunk size"),
   chunkTooLarge: fault(400, "chunk size overflows"),

@@ -23,7 +23,7 @@ export interface Http1Options {
 /**
  * Request path. What an HTTP listener does with its connections: one exchange per request, on the pool its route
  * names. Another configuration counts from the next request on, on open connections too, but for what a connection
- * keeps from its beginning: the limits of its heads and whether its client is trusted.
+ * keeps from its beginning: the limits of its requests, whether CONNECT is allowed, and whether its client is trusted.
  */
 export class Http1Protocol {
   #options: Http1Options;
@@ -35,6 +35,7 @@ export class Http1Protocol {
       listener: options.config.name,
       timeouts: options.config.timeouts,
       limits: options.config.limits,
+      allowsConnect: options.config.allowConnect,
       clock: options.clock,
       accessLog: options.accessLog,
       isTrusted: (address) => this.#options.trusted.has(address),
@@ -48,8 +49,8 @@ export class Http1Protocol {
   /** The listener's name stays. */
   reconfigure(options: Http1Options): void {
     this.#options = options;
-    const { timeouts, limits } = options.config;
-    Object.assign(this.#shared, { timeouts, limits });
+    const { timeouts, limits, allowConnect } = options.config;
+    Object.assign(this.#shared, { timeouts, limits, allowsConnect: allowConnect });
   }
 }
 

@@ -24,6 +24,7 @@ export class Http1RequestHead implements RequestHead {
   readonly takesTrailers: boolean;
   readonly forwardsLeft: number | undefined;
   readonly upgrade: string | undefined;
+  readonly isConnect: boolean;
   /** Whether the client can use the connection again. */
   readonly keepsAlive: boolean;
   /** As sent, for the access line. */
@@ -53,7 +54,9 @@ export class Http1RequestHead implements RequestHead {
     this.takesTrailers =
       fields.has(KIND.te) && fields.valuesOf(KIND.te).flatMap(listElements).includes("trailers");
     this.forwardsLeft = forwardsLeft;
-    this.upgrade = options.upgrade && !isOldVersion && body.kind === "none" ? upgradeOf(fields) : undefined;
+    this.isConnect = method === "CONNECT";
+    const maySwitch = options.upgrade && !isOldVersion && body.kind === "none" && !this.isConnect;
+    this.upgrade = maySwitch ? upgradeOf(fields) : undefined;
   }
 
   get connectionNames(): readonly string[] {
@@ -70,7 +73,10 @@ function hasContent(body: BodyFraming): boolean {
   return body.kind === "length" ? body.length > 0 : body.kind !== "none";
 }
 
-/** Only WebSocket is passed on; other offers may be ignored (RFC 9110 section 7.8). */
+/**
+ * Only WebSocket is passed on; other offers may be ignored (RFC 9110 section 7.8). Behind a switch nothing is looked at
+ * any more, so that with h2c requests would pass every rule of this proxy.
+ */
 function upgradeOf(fields: RawFields): string | undefined {
   const value = fields.valueOf(KIND.upgrade);
   return value !== undefined && isWord(value, 0, value.length, "websocket") ? "websocket" : undefined;
@@ -90,7 +96,7 @@ const METHODS = ["GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS"];
 /**
  * Request path. Reads a request head of `bytes[start..stop)`, from its first byte to the empty line, in one pass.
  * What is not exactly as RFC 9112 says is refused, never mended. `fields` is filled. Undefined when the bytes end
- * before the head does; a fault of such a part may be another than the whole head's.
+ * before the head does; a fault of such a part may be another than the whole head's. CONNECT is refused unless allowed.
  */
 export function parseRequestHead(
   bytes: Buffer,
@@ -98,8 +104,9 @@ export function parseRequestHead(
   stop: number,
   fields: RawFields,
   maxFields: number,
+  allowsConnect = false,
 ): Http1RequestHead | HeadFault | undefined {
-  const result = parse(bytes, start, stop, fields, maxFields);
+  const result = parse(bytes, start, stop, fields, maxFields, allowsConnect);
   if (result === undefined || !isFault(result) || result.status === 400) return result;
   // A head that arrives in parts is refused for a bare LF as soon as it shows one; in one piece it must be too.
   return hasBareLf(bytes.toString("latin1", start, stop)) ? FAULT.bareLf : result;
@@ -111,6 +118,7 @@ function parse(
   stop: number,
   fields: RawFields,
   maxFields: number,
+  allowsConnect: boolean,
 ): Http1RequestHead | HeadFault | undefined {
   const line = parseRequestLine(bytes, start, stop);
   if (isFault(line)) return line;
@@ -127,7 +135,9 @@ function parse(
   if (hostFault !== undefined) return hostFault;
   const body = framingOf(fields, line.isOldVersion) ?? NO_BODY;
   if (isFault(body)) return body;
-  if (method === "CONNECT") return FAULT.connect;
+  if (method === "CONNECT" && !allowsConnect) return FAULT.connect;
+  // RFC 9110 section 9.3.6: it has none, so that what follows is the tunnel's or nobody's.
+  if (method === "CONNECT" && hasContent(body)) return FAULT.connectBody;
   if (method === "TRACE" && body.kind !== "none") return FAULT.traceBody;
   if (fields.has(KIND.expect) && !line.isOldVersion) {
     const values = fields.valuesOf(KIND.expect);
@@ -136,7 +146,8 @@ function parse(
   }
   const forwardsLeft = fields.has(KIND.maxForwards) ? forwardsLeftOf(method, fields) : undefined;
   if (forwardsLeft === -1) return FAULT.badMaxForwards;
-  return new Http1RequestHead(method, rawTarget, target, fields, body, forwardsLeft, line.isOldVersion);
+  const content = method === "CONNECT" ? NO_BODY : body;
+  return new Http1RequestHead(method, rawTarget, target, fields, content, forwardsLeft, line.isOldVersion);
 }
 
 /** Max-Forwards counts for OPTIONS and TRACE alone (RFC 9110 section 7.6.2); -1 when it is no single number. */

@@ -14,6 +14,8 @@ import { type Http1RequestHead, parseRequestHead } from "./request-head.js";
  */
 export class RequestReader {
   readonly #limits: ListenerLimits;
+  readonly #allowsConnect: boolean;
+  readonly #maxBodyBytes: number;
   readonly #fields = new RawFields();
   readonly #decoder = new BodyDecoder();
   readonly #headReader: HeadReader;
@@ -25,8 +27,10 @@ export class RequestReader {
   #headBytes = 0;
   #faultText = "";
 
-  constructor(limits: ListenerLimits) {
+  constructor(limits: ListenerLimits, allowsConnect: boolean) {
     this.#limits = limits;
+    this.#allowsConnect = allowsConnect;
+    this.#maxBodyBytes = limits.maxBodyBytes === 0 ? Number.POSITIVE_INFINITY : limits.maxBodyBytes;
     this.#headReader = new HeadReader(limits.maxHeadBytes);
   }
 
@@ -87,7 +91,7 @@ export class RequestReader {
     const start = this.#headReader.begin(bytes);
     // Nearly always a head is whole in one read. Nothing else is looked for then (the get-64 row pays for it).
     const head = this.#isFresh
-      ? parseRequestHead(bytes, start, bytes.length, this.#fields, maxHeaders)
+      ? parseRequestHead(bytes, start, bytes.length, this.#fields, maxHeaders, this.#allowsConnect)
       : undefined;
     if (head === undefined || isFault(head) || head.fields.headBytes > maxHeadBytes)
       return this.#readPart(bytes, start);
@@ -122,7 +126,8 @@ export class RequestReader {
   }
 
   #parse(bytes: Buffer, start: number, end: number): Http1RequestHead | HeadFault {
-    const head = parseRequestHead(bytes, start, end, this.#fields, this.#limits.maxHeaders);
+    const { maxHeaders } = this.#limits;
+    const head = parseRequestHead(bytes, start, end, this.#fields, maxHeaders, this.#allowsConnect);
     if (head !== undefined && !isFault(head)) return head;
     this.#faultText = bytes.toString("latin1", start, end);
     return head ?? FAULT.badRequestLine;
@@ -143,7 +148,7 @@ export class RequestReader {
 
   /** A body is to be read. @param head undefined for what is no request and has none */
   beginBody(head: Http1RequestHead | undefined): void {
-    this.#decoder.begin(head === undefined ? NO_BODY : head.body);
+    this.#decoder.begin(head === undefined ? NO_BODY : head.body, this.#maxBodyBytes);
   }
 
   /** Passes on what is at hand of the body. False when the exchange ended meanwhile, and this is no longer its body. */

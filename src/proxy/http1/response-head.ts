@@ -70,7 +70,9 @@ export function parseResponseHead(
   if (fieldFault !== undefined) return faultOfFields(fieldFault);
   const text = viewOf(bytes).latin1Slice(start, start + fields.headBytes);
   fields.text = text;
-  const framing = framingOf(fields, line.isOldVersion) ?? UNTIL_CLOSE;
+  // Lengths in the answer that opens a tunnel mean nothing, whatever they are (RFC 9112 section 6.3, second rule).
+  const isOpening = method === "CONNECT" && line.status >= 200 && line.status < 300;
+  const framing = isOpening ? NO_BODY : (framingOf(fields, line.isOldVersion) ?? UNTIL_CLOSE);
   if (isFault(framing)) return framing;
   const reason = text.slice(line.reasonStart - start, line.reasonEnd - start);
   const body = isBodiless(line.status, method) ? NO_BODY : framing;

@@ -15,12 +15,18 @@ const SLASH = 0x2f;
 
 /** Request path. Reads a target whose characters are all visible ASCII. */
 export function parseTarget(method: string, text: string): Target | HeadFault {
-  if (method === "CONNECT") return isHostValue(text) ? { origin: text, authority: text } : FAULT.badTarget;
+  if (method === "CONNECT")
+    return isAuthorityForm(text) ? { origin: text, authority: text } : FAULT.badTarget;
   const fault = checkCharacters(text);
   if (fault !== undefined) return fault;
   if (text.charCodeAt(0) === SLASH) return { origin: text, authority: undefined };
   if (text === "*") return method === "OPTIONS" ? { origin: "*", authority: undefined } : FAULT.badTarget;
   return parseAbsolute(method, text);
+}
+
+/** Host and port, neither of them missing (RFC 9112 section 3.2.3; RFC 9110 section 9.3.6 for the port). */
+function isAuthorityForm(text: string): boolean {
+  return isHostValue(text) && /:0*[1-9]\d*$/.test(text) && !text.endsWith("]");
 }
 
 function checkCharacters(text: string): HeadFault | undefined {

@@ -261,6 +261,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
 
   #takeHead(head: Http1ResponseHead): void {
     if (head.status === 101) this.#switch(head);
+    else if (this.#request?.isConnect === true && head.status >= 200 && head.status < 300) this.#leave(head);
     else if (head.status < 200) this.#inform(head);
     else {
       this.#head = head;
@@ -285,6 +286,11 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
       this.#fail("upstream-invalid", undefined, "a switch of protocols nobody asked for");
       return;
     }
+    this.#leave(head);
+  }
+
+  /** What follows is no HTTP: after such a 101, and after any 2xx to CONNECT (RFC 9110 section 9.3.6). */
+  #leave(head: Http1ResponseHead): void {
     this.#head = head;
     this.#hasSwitched = true;
     this.#state = "over";

@@ -117,10 +117,11 @@ export function informationalHeadText(head: ResponseHead): string {
   return `HTTP/1.1 ${head.status} ${head.reason}\r\n${lines}\r\n`;
 }
 
-/** The 101 that hands the connection over. */
-export function switchingHeadText(head: ResponseHead, protocol: string): string {
+/** The 101 that hands the connection over, or without a protocol the 2xx to CONNECT, which has no framing. */
+export function switchingHeadText(head: ResponseHead, protocol: string | undefined): string {
   const lines = head.fields.serialize(HOP_BY_HOP | FRAMING, head.connectionNames);
-  return `HTTP/1.1 101 ${head.reason}\r\n${lines}connection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`;
+  const upgrade = protocol === undefined ? "" : `connection: upgrade\r\nupgrade: ${protocol}\r\n`;
+  return `HTTP/1.1 ${head.status} ${head.reason}\r\n${lines}${upgrade}\r\n`;
 }
 
 /** The size line of a chunk. A chunk is written only with its bytes in hand. */

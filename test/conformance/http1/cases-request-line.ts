@@ -96,6 +96,30 @@ export const REFUSED_REQUEST_LINES: readonly RefusedCase[] = [
   ),
   refused("RFC 9112 3.2.3", "an authority for a GET", 400, line("GET a.example:80 HTTP/1.1")),
   refused("RFC 9110 9.3.6", "CONNECT", 501, "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"),
+  refused(
+    "RFC 9110 9.3.6",
+    "CONNECT to no port",
+    400,
+    "CONNECT a.example HTTP/1.1\r\nHost: a.example\r\n\r\n",
+  ),
+  refused(
+    "RFC 9112 3.2.3",
+    "CONNECT to an empty port",
+    400,
+    "CONNECT a.example: HTTP/1.1\r\nHost: a.example\r\n\r\n",
+  ),
+  refused(
+    "RFC 9110 9.3.6",
+    "CONNECT to port 0",
+    400,
+    "CONNECT a.example:0 HTTP/1.1\r\nHost: a.example:0\r\n\r\n",
+  ),
+  refused(
+    "RFC 9112 3.2.3",
+    "CONNECT to an address without a port",
+    400,
+    "CONNECT [::1] HTTP/1.1\r\nHost: [::1]\r\n\r\n",
+  ),
   refused("RFC 9110 9.3.6", "CONNECT to a path", 400, line("CONNECT / HTTP/1.1")),
   refused("RFC 9110 9.3.6", "CONNECT elsewhere than Host", 400, line("CONNECT b.example:443 HTTP/1.1")),
   refused(

@@ -204,6 +204,8 @@ const CASES: readonly (readonly [Path, unknown, string])[] = [
   [[...L, "limits", "maxHeadBytes"], "2MiB", "a size from 1KiB to 1MiB"],
   [[...L, "limits", "maxHeadBytes"], 1023, "a size from 1KiB to 1MiB"],
   [[...L, "limits", "maxHeaders"], 1.5, "from 1 to 10000"],
+  [[...L, "limits", "maxBodyBytes"], "1MB", "a size such as 16KiB"],
+  [[...L, "allowConnect"], "yes", "expected true or false"],
   [
     [...L, "pool"],
     "wbe",

@@ -115,7 +115,9 @@ export class DownstreamScene {
           maxConnectionsPerAddress: 0,
           maxHeadBytes: options.maxHeadBytes ?? 16_384,
           maxHeaders: options.maxHeaders ?? 128,
+          maxBodyBytes: 0,
         },
+        allowsConnect: false,
         clock: this.clock,
         accessLog: {
           write: ({ status, target, endState }: AccessRecord) => {
