@@ -10,13 +10,15 @@ import {
 } from "./connection.js";
 import { ReadBuffer } from "./read-buffer.js";
 import {
-  type AddressFacts,
-  disownHandle,
+  closeHandle,
   END_OF_STREAM,
   type HandleOwner,
   listeningHandleOf,
+  localOf,
   newWriteRequest,
   ownHandle,
+  peerOf,
+  resetHandle,
   type StreamHandle,
   shutDown,
   takeHandle,
@@ -103,25 +105,19 @@ class HandleConnection implements Connection, HandleOwner {
     this.#handle = handle;
     this.#readsOnAfterFailedWrite = readsOnAfterFailedWrite;
     ownHandle(handle, this, this.#reading.current);
-    const peer: AddressFacts = {};
-    this.isPeerKnown = handle.getpeername === undefined || handle.getpeername(peer) === 0;
-    this.remoteAddress = plainAddress(peer.address);
-    this.remotePort = peer.port ?? 0;
+    const peer = peerOf(handle);
+    this.isPeerKnown = peer !== undefined;
+    this.remoteAddress = plainAddress(peer?.address);
+    this.remotePort = peer?.port ?? 0;
   }
 
   // Asked for seldom, and a system call.
   get localAddress(): string {
-    return plainAddress(this.#local().address);
+    return plainAddress(localOf(this.#handle).address);
   }
 
   get localPort(): number {
-    return this.#local().port ?? 0;
-  }
-
-  #local(): AddressFacts {
-    const local: AddressFacts = {};
-    this.#handle.getsockname?.(local);
-    return local;
+    return localOf(this.#handle).port ?? 0;
   }
 
   // ---------------------------------------------------------------- reading
@@ -291,14 +287,14 @@ class HandleConnection implements Connection, HandleOwner {
   shutDownDone(): void {
     this.#isShuttingDown = false;
     this.#isShutDown = true;
-    if (this.#isResetWanted) this.#resetNow();
+    if (this.#isResetWanted) resetHandle(this.#handle);
     else if (this.#hasEnded) this.destroy();
   }
 
   destroy(): void {
     if (this.closed) return;
     this.#close();
-    this.#handle.close(() => this.#gone());
+    closeHandle(this.#handle);
   }
 
   reset(): void {
@@ -306,7 +302,7 @@ class HandleConnection implements Connection, HandleOwner {
     this.#close();
     // The runtime refuses a reset while an end is being sent, and would never close the handle then.
     if (this.#isShuttingDown) this.#isResetWanted = true;
-    else this.#resetNow();
+    else resetHandle(this.#handle);
   }
 
   #close(): void {
@@ -315,18 +311,13 @@ class HandleConnection implements Connection, HandleOwner {
     this.#held = "";
   }
 
-  #resetNow(): void {
-    if (this.#handle.reset === undefined) this.#handle.close(() => this.#gone());
-    else this.#handle.reset(() => this.#gone());
-  }
-
   #breakDown(error: Error): void {
     this.#error ??= error;
     this.destroy();
   }
 
-  #gone(): void {
-    disownHandle(this.#handle);
+  /** For the handle: it is closed. */
+  gone(): void {
     this.handler.onClose(this.#error);
   }
 }

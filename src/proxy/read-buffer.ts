@@ -16,6 +16,20 @@ const SPARE_MAX = 32;
 /** What all connections read into that move little. Its bytes are gone after the callback. */
 const shared = Buffer.allocUnsafeSlow(READ_BYTES_MAX);
 
+/**
+ * Views of the shared buffer's beginning, by the lower bits of their lengths. The reads of a steady load repeat
+ * their lengths, and to make a view costs more than to find one (the get-64 row pays for it).
+ */
+const views: (Buffer | undefined)[] = new Array(256).fill(undefined);
+
+function sharedView(length: number): Buffer {
+  const known = views[length & 255];
+  if (known?.length === length) return known;
+  const view = shared.subarray(0, length);
+  views[length & 255] = view;
+  return view;
+}
+
 const spare: Buffer[] = [];
 
 /** Whose bytes are being delivered at this moment. */
@@ -38,11 +52,10 @@ export class ReadBuffer {
 
   /** Hands on what was read into `current`. */
   deliver(length: number, handler: ConnectionHandler): void {
-    const { current } = this;
     delivering = this;
     holdTime();
     try {
-      handler.onData(current.subarray(0, length));
+      handler.onData(this.#own?.subarray(0, length) ?? sharedView(length));
     } finally {
       releaseTime();
       delivering = undefined;

@@ -11,8 +11,8 @@ import { getSystemErrorMap } from "node:util";
 export interface StreamHandle {
   /** Called on each read, with this handle as `this`; may answer the buffer for the next reads. */
   onread: (this: StreamHandle) => Uint8Array | undefined;
-  /** Ours: whose handle it is. */
-  connection?: HandleOwner;
+  /** Ours: whose handle it is, until it is closed. */
+  connection?: HandleOwner | undefined;
   useUserBuffer(buffer: Uint8Array): void;
   readStart(): number;
   readStop(): number;
@@ -22,17 +22,18 @@ export interface StreamHandle {
   writev(request: WriteRequest, chunks: readonly (string | Uint8Array)[], areBuffers: false): number;
   /** 1 when it is done at once. */
   shutdown(request: ShutdownRequest): number;
-  close(closed: () => void): void;
+  close(closed: (this: StreamHandle) => void): void;
   /** TCP alone. */
-  reset?(closed: () => void): number;
+  reset?(closed: (this: StreamHandle) => void): number;
   getpeername?(into: AddressFacts): number;
   getsockname?(into: AddressFacts): number;
 }
 
 /** One end of a connection, filled in by the handle. */
 export interface AddressFacts {
-  address?: string;
-  port?: number;
+  address: string | undefined;
+  family: string | undefined;
+  port: number | undefined;
 }
 
 /** A write that the kernel did not take whole at once. */
@@ -69,6 +70,8 @@ export interface HandleOwner {
   written(bytes: number, status: number): void;
   /** The end was sent. */
   shutDownDone(): void;
+  /** The handle is closed. */
+  gone(): void;
 }
 
 /** A handle that listens. */
@@ -127,10 +130,32 @@ export function ownHandle(handle: StreamHandle, owner: HandleOwner, buffer: Uint
   handle.useUserBuffer(buffer);
 }
 
-/** Ends what `ownHandle` began. */
-export function disownHandle(handle: StreamHandle): void {
-  delete handle.connection;
+/** Closes a handle that has an owner; `gone` follows. */
+export function closeHandle(handle: StreamHandle): void {
+  handle.close(onClosed);
 }
+
+/** The same with a TCP reset, where the handle has one. */
+export function resetHandle(handle: StreamHandle): void {
+  if (handle.reset === undefined) handle.close(onClosed);
+  else handle.reset(onClosed);
+}
+
+/** Filled in by each call, so that none has to build an object from nothing (the close row pays for it). */
+const facts: AddressFacts = { address: undefined, family: undefined, port: undefined };
+
+/** The peer's address, valid until the next call; undefined when it is gone. A pipe has none and answers no facts. */
+export function peerOf(handle: StreamHandle): Readonly<AddressFacts> | undefined {
+  if (handle.getpeername === undefined) return NO_FACTS;
+  return handle.getpeername(facts) === 0 ? facts : undefined;
+}
+
+/** Our own address on the connection, valid until the next call; without facts where there is none. */
+export function localOf(handle: StreamHandle): Readonly<AddressFacts> {
+  return handle.getsockname?.(facts) === 0 ? facts : NO_FACTS;
+}
+
+const NO_FACTS: Readonly<AddressFacts> = { address: undefined, family: undefined, port: undefined };
 
 /** A request for writes. It may be used again as long as writes are done at once. */
 export function newWriteRequest(): WriteRequest | undefined {
@@ -165,4 +190,11 @@ function onWritten(this: WriteRequest, status: number): void {
 
 function onShutDown(this: ShutdownRequest): void {
   this.connection?.shutDownDone();
+}
+
+/** Shared by all handles, and the owner is let go of by a store: `delete` would make the handle a slow object (the close row). */
+function onClosed(this: StreamHandle): void {
+  const owner = this.connection;
+  this.connection = undefined;
+  owner?.gone();
 }
