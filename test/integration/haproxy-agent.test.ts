@@ -38,6 +38,8 @@ const SCRIPT = [
   "10% up ready\n",
 ] as const;
 const INTER_MS = 50;
+/** Longer than any reading of a state takes, so that no line is lost. */
+const TIMEOUT_MS = 10_000;
 const WEIGHT = 100;
 
 /** What an agent can change; whether it is up is not to be seen in maint. */
@@ -80,6 +82,8 @@ async function play(
 function playHaproxy(): Promise<readonly Standing[]> {
   return play(async (port) => {
     const haproxy = await HaproxyChild.start([
+      // Without it a check has no longer than its interval, which a busy machine may take to answer.
+      `timeout check ${TIMEOUT_MS}`,
       `server a 127.0.0.1:${port} weight ${WEIGHT} agent-check agent-port ${port} agent-inter ${INTER_MS}`,
     ]);
     const read = async (): Promise<Standing> => {
@@ -102,7 +106,7 @@ function playPilotfish(): Promise<readonly Standing[]> {
       slots: new ProbeSlots(1),
       starts: new CheckStarts(systemClock),
     };
-    const target = { address: undefined, port, timeoutMs: 5_000, jitterPercent: 0 };
+    const target = { address: undefined, port, timeoutMs: TIMEOUT_MS, jitterPercent: 0 };
     const probe = new AgentProbe({ send: "" }, systemClock);
     const options = { intervalMs: INTER_MS, target, send: "" };
     const prober = new Prober(pool, [new AgentWatches(pool, probe, options, parts)]);

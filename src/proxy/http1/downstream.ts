@@ -138,12 +138,12 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
 
   onEnd(): void {
     this.#hasClientEnded = true;
-    const hasRest = !this.#reader.isEmpty;
     // Requests that wait for the last answer to be taken are still answered.
-    if (this.#state === "idle" && hasRest && this.#answer.isStalled) return;
+    if (this.#state === "idle" && !this.#reader.isEmpty && this.#answer.isStalled) return;
     if (this.#state === "idle") this.#close();
     else if (this.#state === "parting") this.#parting.awaitEnd();
-    else if (this.#state === "busy" && this.#hasLeftWithEnd()) this.#clientLeft();
+    else if (this.#state === "busy" && (this.#reader.lacksBody || this.#receiver?.endsWithClient === true))
+      this.#clientLeft();
     // A client that only said that it will send no more is still answered.
   }
 
@@ -258,15 +258,9 @@ export class Http1Downstream implements ConnectionHandler, DownstreamStream, Pro
   #readBody(): boolean {
     const reader = this.#reader;
     if (!reader.readBody(this.#body)) return this.#state === "idle";
-    const isOpen = !reader.isBodyDone && reader.bodyFault === undefined;
-    if (isOpen && this.#hasClientEnded && reader.isEmpty) this.#clientLeft();
+    if (this.#hasClientEnded && reader.lacksBody && reader.bodyFault === undefined) this.#clientLeft();
     else this.#body.tell();
     return true;
-  }
-
-  #hasLeftWithEnd(): boolean {
-    const { isBodyDone, isEmpty } = this.#reader;
-    return (!isBodyDone && isEmpty) || this.#receiver?.endsWithClient === true;
   }
 
   #clientLeft(): void {

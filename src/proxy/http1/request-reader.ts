@@ -161,6 +161,11 @@ export class RequestReader {
     return true;
   }
 
+  /** Whether more of the body is needed than there is. */
+  get lacksBody(): boolean {
+    return this.#rest === undefined && !this.#decoder.isDone;
+  }
+
   get isBodyDone(): boolean {
     return this.#decoder.isDone;
   }

@@ -455,7 +455,7 @@ export const MUTATIONS = [
   ["upstream.ts", 'if (this.#state === "head" && !this.#writer.hasWritten) {', "if (false) {"],
   [
     "upstream.ts",
-    "      // Nobody asked. A connection that is out of step must never serve again.\n      this.close();\n",
+    "      // Nobody asked: perhaps a farewell. A connection that is out of step must never serve again.\n      this.#closeAtRest();\n",
     "",
   ],
   [
