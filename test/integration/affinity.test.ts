@@ -1,30 +1,14 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { CookieAffinityConfig } from "../../src/config/affinity-model.js";
 import type { Backend } from "../../src/core/backend.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import { Affinity } from "../../src/proxy/affinity.js";
+import { cookieConfig } from "../support/cookie-config.js";
 import { type HttpProxy, startHttpProxy } from "../support/http-proxy.js";
 import { endpoint, terms } from "../support/pool-fixture.js";
 import type { RawClient } from "../support/raw-client.js";
 import { answer, RecordingBackend } from "../support/recording-backend.js";
 
-const COOKIE: CookieAffinityConfig = {
-  type: "cookie",
-  name: "SRV",
-  mode: "insert",
-  indirect: true,
-  nocache: true,
-  preserve: false,
-  httpOnly: true,
-  secure: false,
-  domain: undefined,
-  attr: [],
-  maxIdleMs: 0,
-  maxLifeMs: 0,
-  value: "dynamic",
-  secret: "s",
-  meta: "cookie",
-};
+const COOKIE = cookieConfig({ httpOnly: true, value: "dynamic" });
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

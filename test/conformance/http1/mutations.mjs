@@ -464,6 +464,16 @@ export const MUTATIONS = [
     "if",
   ],
   ["upstream.ts", 'else if (this.#state === "body" && this.#decoder.isDone) break;', ""],
+  [
+    "upstream.ts",
+    "this.#connection.pendingBytes + this.#connection.heldBytes === 0",
+    "this.#connection.pendingBytes === 0",
+  ],
+  [
+    "upstream.ts",
+    "this.#connection.pendingBytes + this.#connection.heldBytes === 0",
+    "this.#connection.heldBytes === 0",
+  ],
   ["upstream.ts", "given !== wanted || ", ""],
   ["upstream.ts", " || !head.isUpgrade", ""],
   [

@@ -19,6 +19,7 @@ import { Timestamps } from "../../../src/admin/timestamps.js";
 import type { AffinityConfig } from "../../../src/config/affinity-model.js";
 import type { Pool } from "../../../src/core/pool.js";
 import { Affinity } from "../../../src/proxy/affinity.js";
+import { cookieConfig } from "../../support/cookie-config.js";
 import { terms } from "../../support/pool-fixture.js";
 import { ManualClock } from "./manual-clock.js";
 import { backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
@@ -291,24 +292,7 @@ describe("ExplainPick of a client", () => {
   });
 
   it("reads what a cookie says", () => {
-    const config: AffinityConfig = {
-      type: "cookie",
-      name: "SRV",
-      mode: "insert",
-      indirect: true,
-      nocache: true,
-      preserve: false,
-      httpOnly: true,
-      secure: false,
-      domain: undefined,
-      attr: [],
-      maxIdleMs: 60_000,
-      maxLifeMs: 0,
-      value: "id",
-      secret: "",
-      meta: "",
-    };
-    const all = sceneOf(config);
+    const all = sceneOf(cookieConfig({ httpOnly: true, maxIdleMs: 60_000, secret: "", meta: "" }));
     const text = (cookies: Record<string, string>) => explain(all, { cookies }).text;
     expect(explain(all, { cookies: { other: "1", SRV: "b" } })).toMatchObject({
       picked: B,

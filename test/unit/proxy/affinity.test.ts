@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { AffinityConfig, CookieAffinityConfig } from "../../../src/config/affinity-model.js";
+import type { AffinityConfig } from "../../../src/config/affinity-model.js";
 import { formatCookieDate } from "../../../src/core/cookie-dates.js";
 import type { Pool } from "../../../src/core/pool.js";
 import { AccessRecord } from "../../../src/proxy/access-record.js";
 import { Affinity, type OpenWish } from "../../../src/proxy/affinity.js";
 import type { ClientFacts } from "../../../src/proxy/message.js";
+import { cookieConfig } from "../../support/cookie-config.js";
 import { requestHead, responseHead } from "../../support/heads.js";
 import { apply, backendNamed, endpoint, newPool, terms } from "../../support/pool-fixture.js";
 import { ManualClock } from "../admin/manual-clock.js";
@@ -16,23 +17,7 @@ const CLIENT: ClientFacts = {
   localAuthority: "127.0.0.1:80",
 };
 
-const COOKIE: CookieAffinityConfig = {
-  type: "cookie",
-  name: "SRV",
-  mode: "insert",
-  indirect: true,
-  nocache: true,
-  preserve: false,
-  httpOnly: false,
-  secure: false,
-  domain: undefined,
-  attr: [],
-  maxIdleMs: 0,
-  maxLifeMs: 0,
-  value: "id",
-  secret: "s",
-  meta: "cookie",
-};
+const COOKIE = cookieConfig();
 
 interface Scene {
   readonly pool: Pool;
