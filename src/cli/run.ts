@@ -1,6 +1,7 @@
 import { type LoadResult, loadConfig } from "../config/load.js";
 import type { Config } from "../config/model.js";
 import { HANDOVER_VARIABLE } from "../handover/message.js";
+import { keepYoungHeapSmall } from "../platform/young-heap.js";
 import type { AddCommand, CommandContext } from "./command.js";
 import { EXIT_CODE } from "./exit-code.js";
 import { describeFailure } from "./failure.js";
@@ -65,6 +66,7 @@ export async function run(
   { terminal, version }: Pick<CommandContext, "terminal" | "version">,
   create: CreateApp,
 ): Promise<number> {
+  keepYoungHeapSmall();
   const readConfig = () => loadConfig(file, { env: terminal.env, overrides });
   const result = await readConfig();
   if (!result.ok) {

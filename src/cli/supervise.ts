@@ -1,3 +1,4 @@
+import { letYoungHeapGrow } from "../platform/young-heap.js";
 import { EXIT_CODE } from "./exit-code.js";
 import { describeFailure } from "./failure.js";
 import type { Terminal } from "./terminal.js";
@@ -50,7 +51,7 @@ export function supervise(app: RunnableApp, terminal: Terminal): Promise<number>
     terminal.signals.on("SIGHUP", onReload);
     terminal.signals.on("SIGUSR2", onRestart);
     // A start that was interrupted by a stop may fail in any way; the stop tells how it ended.
-    app.start().catch((error: unknown) => {
+    app.start().then(letYoungHeapGrow, (error: unknown) => {
       if (!isStopping) fail(error);
     });
   });
