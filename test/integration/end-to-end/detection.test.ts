@@ -105,7 +105,15 @@ describe("detection over real sockets", () => {
     backends[0]?.set({ status: 500 });
     await until(async () => (await first()).eligible !== true, 5_000, "the ejection");
     backends[0]?.set({ status: 200 });
-    await until(async () => (await first()).weight.slowStart !== undefined, 5_000, "the ramp");
+    await until(
+      async () => {
+        const { eligible, weight } = await first();
+        // Out of the pool it may still show the ramp of its joining.
+        return eligible === true && weight.slowStart !== undefined;
+      },
+      5_000,
+      "the ramp",
+    );
     const seen = new Set<number>();
     await until(
       async () => {
