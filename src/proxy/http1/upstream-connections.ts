@@ -32,8 +32,8 @@ export class UpstreamConnections implements UpstreamKeeper {
   #options: UpstreamConnectionsOptions;
   readonly #clock: Clock;
   readonly #byBackend = new Map<Backend, BackendConnections>();
-  /** Of backends that closed a connection at rest. */
-  readonly #restTimes = new Map<Backend, RestTime>();
+  /** Of backends that closed a connection at rest; held weakly, since connections may outlive their backend's place in the pool. */
+  readonly #restTimes = new WeakMap<Backend, RestTime>();
   readonly #unsubscribe: () => void;
   #isStopped = false;
 
@@ -63,7 +63,7 @@ export class UpstreamConnections implements UpstreamKeeper {
   }
 
   #isTrusted(backend: Backend, restedMs: number, idleForLessMs: number, nowMs: number): boolean {
-    if (idleForLessMs === Number.POSITIVE_INFINITY || this.#restTimes.size === 0) return true;
+    if (idleForLessMs === Number.POSITIVE_INFINITY) return true;
     const restTime = this.#restTimes.get(backend);
     return restTime === undefined || restedMs < restTime.trustedMs(nowMs);
   }
@@ -142,11 +142,8 @@ export class UpstreamConnections implements UpstreamKeeper {
 
   #onEvent(event: PoolEvent): void {
     switch (event.type) {
-      case "backend-removed":
-        this.#restTimes.delete(event.backend);
-        this.closeIdle(event.backend);
-        return;
       case "backend-leaving":
+      case "backend-removed":
         this.closeIdle(event.backend);
         return;
       case "state-changed":
