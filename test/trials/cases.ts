@@ -114,7 +114,7 @@ export const CASES: readonly TrialCase[] = [
   {
     id: "idle-reset",
     title: "a backend that resets connections at rest for 20 ms",
-    options: { backends: THREE, kinds: ["keep-alive", "fresh", "half"] },
+    options: { backends: THREE, kinds: ["keep-alive", "fresh", "half"], isChecked: true },
     async play(scene, times) {
       scene.backend("one").set({ resetIdleMs: 20 });
       for (let round = 0; round < times; round++) await scene.more(5 * SOME);
