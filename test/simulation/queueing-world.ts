@@ -3,21 +3,9 @@ import type { Backend } from "../../src/core/backend.js";
 import type { Lease } from "../../src/core/lease.js";
 import type { Pool } from "../../src/core/pool.js";
 import type { PoolOptions } from "../../src/core/pool-options.js";
+import { ADAPTIVE_LIMIT } from "../support/adaptive-limit.js";
 import { apply, endpoint, newPool, waiter } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
-
-export const ADAPTIVE: AdaptiveLimitOptions = {
-  minLimit: 3,
-  maxLimit: 1_000,
-  intervalMs: 100,
-  minSamples: 20,
-  percentile: 50,
-  bufferPercent: 25,
-  minDifferenceMs: 2,
-  minRttIntervalMs: 60_000,
-  minRttJitterPercent: 15,
-  minRttSamples: 100,
-};
 
 /** A server that works on so many requests at once; the others wait in it, first come, first served. */
 export interface Server {
@@ -67,7 +55,7 @@ export class QueueingWorld {
 
   constructor(seed: number, servers: readonly Server[], changes: Partial<PoolOptions> = {}) {
     this.#random = seededRandom(seed);
-    const adaptiveLimit = changes.adaptiveLimit ?? ADAPTIVE;
+    const adaptiveLimit = changes.adaptiveLimit ?? ADAPTIVE_LIMIT;
     this.#adaptive = adaptiveLimit;
     this.pool = newPool({ maxQueue: 1_000, random: this.#random, ...changes, adaptiveLimit });
     this.pool.onDueChanged(() => {

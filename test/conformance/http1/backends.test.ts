@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { HttpProxy } from "../../support/http-proxy.js";
 import { turn, until } from "../../support/raw-client.js";
-import { answer, OK, refusedPort } from "../../support/recording-backend.js";
+import { answer, OK, type RecordingBackend, refusedPort } from "../../support/recording-backend.js";
 import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aBackend, aProxy, aScene, GET, postHead } from "./scene.js";
 
@@ -156,14 +157,7 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
   it("is not chosen for what may not be sent twice once it stood idle", async () => {
     const clock = new ManualClock();
     const { proxy, backend } = await aScene({ clock, reuse: { mode: "safe", safeForMs: 1_000 } });
-    const client = proxy.dial();
-    const next = async (request: string) => {
-      const before = client.text.length;
-      await client.send(request);
-      await client.until((text) => text.length === before + OK.length);
-      await proxy.settled();
-      return backend.requests.at(-1)?.connection;
-    };
+    const next = oneByOne(proxy, backend);
     expect(await next(GET)).toBe(0);
     await clock.advance(999);
     expect(await next(`${postHead("Content-Length: 1\r\n")}x`)).toBe(0);
@@ -181,14 +175,7 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
       clientTimeouts: { httpKeepAliveMs: 300_000 },
       timeouts: { upstreamIdleMs: 300_000 },
     });
-    const client = proxy.dial();
-    const next = async (request: string) => {
-      const before = client.text.length;
-      await client.send(request);
-      await client.until((text) => text.length === before + OK.length);
-      await proxy.settled();
-      return backend.requests.at(-1)?.connection;
-    };
+    const next = oneByOne(proxy, backend);
     const post = `${postHead("Content-Length: 1\r\n")}x`;
     await next(GET);
     await clock.advance(40);
@@ -392,3 +379,18 @@ describe("the queue", () => {
     await proxy.settled();
   });
 });
+
+/** Sends requests of one client, each when the one before is answered; tells on which connection the backend got it. */
+function oneByOne(
+  proxy: HttpProxy,
+  backend: RecordingBackend,
+): (request: string) => Promise<number | undefined> {
+  const client = proxy.dial();
+  return async (request) => {
+    const before = client.text.length;
+    await client.send(request);
+    await client.until((text) => text.length === before + OK.length);
+    await proxy.settled();
+    return backend.requests.at(-1)?.connection;
+  };
+}

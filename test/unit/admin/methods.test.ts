@@ -19,8 +19,9 @@ import { processMethods } from "../../../src/admin/process.js";
 import { statsMethods } from "../../../src/admin/stats.js";
 import { StatsBaseline } from "../../../src/admin/stats-baseline.js";
 import { Timestamps, toDuration } from "../../../src/admin/timestamps.js";
+import { ADAPTIVE_LIMIT } from "../../support/adaptive-limit.js";
 import { ManualClock } from "./manual-clock.js";
-import { adaptiveLimit, backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
+import { backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
 
 function sceneOf() {
   const clock = new ManualClock();
@@ -292,9 +293,10 @@ describe("ListPools and ListBackends", () => {
 
   it("counts who waits in a pool and at a backend, with the limits of both", () => {
     const scene = sceneOf();
-    const pool = scene.scene.add(poolOf("queued", { maxQueue: 9, maxQueuePerBackend: 4, adaptiveLimit }), [
-      endpointOf("q", 7),
-    ]);
+    const pool = scene.scene.add(
+      poolOf("queued", { maxQueue: 9, maxQueuePerBackend: 4, adaptiveLimit: ADAPTIVE_LIMIT }),
+      [endpointOf("q", 7)],
+    );
     const [backend] = pool.backends();
     const waiter = { avoid: [], granted: () => undefined, stranded: () => undefined };
     pool.enqueue(waiter, 0);

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { renderMetrics } from "../../../src/admin/metrics.js";
+import { ADAPTIVE_LIMIT } from "../../support/adaptive-limit.js";
 import { ManualClock } from "./manual-clock.js";
-import { adaptiveLimit, backendOf, endpointOf, poolOf, Scene } from "./scene.js";
+import { backendOf, endpointOf, poolOf, Scene } from "./scene.js";
 
 function sceneOf() {
   const scene = new Scene({ clock: new ManualClock() });
@@ -113,7 +114,7 @@ describe("renderMetrics", () => {
   it("shows the limit that latency grants, and nothing of it where none does", () => {
     expect(render(sceneOf().scene)).not.toContain("_adaptive_");
     const scene = new Scene({ clock: new ManualClock() });
-    scene.add(poolOf("web", { adaptiveLimit }), [endpointOf("a", 1)]);
+    scene.add(poolOf("web", { adaptiveLimit: ADAPTIVE_LIMIT }), [endpointOf("a", 1)]);
     expect(sample(render(scene), "pilotfish_backend_adaptive_limit_sessions")).toBe(3);
   });
 

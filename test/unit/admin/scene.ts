@@ -7,7 +7,6 @@ import type {
   ProxyInfo,
   ReloadReport,
 } from "../../../src/admin/ports.js";
-import type { AdaptiveLimitOptions } from "../../../src/core/adaptive-limit.js";
 import type { Backend } from "../../../src/core/backend.js";
 import { Leastconn } from "../../../src/core/balancers/leastconn.js";
 import type { Endpoint } from "../../../src/core/endpoint.js";
@@ -57,20 +56,6 @@ export function poolOf(name: string, change: Partial<PoolOptions> = {}): Pool {
     ...change,
   });
 }
-
-/** A limit that follows latency, with the defaults of the configuration. */
-export const adaptiveLimit: AdaptiveLimitOptions = {
-  minLimit: 3,
-  maxLimit: 1_000,
-  intervalMs: 100,
-  minSamples: 20,
-  percentile: 50,
-  bufferPercent: 25,
-  minDifferenceMs: 2,
-  minRttIntervalMs: 60_000,
-  minRttJitterPercent: 15,
-  minRttSamples: 100,
-};
 
 /** Everything admin sees of a proxy, over real pools and without any traffic of its own. */
 export class Scene implements AdminPorts {
