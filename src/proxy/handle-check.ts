@@ -1,8 +1,10 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { systemClock } from "../platform/clock.js";
 import type { Connection } from "./connection.js";
-import { takeAccepted, takeDialed } from "./handle-connection.js";
-import { hasStreamHandles } from "./stream-handle.js";
+import type { DialHandler } from "./dial.js";
+import { takeAccepted } from "./handle-connection.js";
+import { HandleDial } from "./handle-dial.js";
+import { hasStreamHandles, newDialingHandle } from "./stream-handle.js";
 
 /** Longest a loopback exchange may take before the handles count as unknown. */
 const CHECK_MS = 2_000;
@@ -12,15 +14,18 @@ const SIZES = [5, 300_000];
 
 /**
  * Whether the runtime's stream handles behave as `stream-handle.ts` says: an accepted and a dialed
- * one exchange small and large portions, pass ends on, and close. False on the first difference, and where
- * there is no loopback address to try it on.
+ * one exchange small and large portions, pass ends on, and close; a dial is refused. False on the first difference,
+ * and where there is no loopback address to try it on.
  */
 export async function checkHandles(): Promise<boolean> {
   if (!hasStreamHandles()) return false;
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   try {
     await listening(server);
-    return await exchange(server);
+    const { port } = server.address() as AddressInfo;
+    const works = await exchange(server, port);
+    await closed(server);
+    return works && (await isRefused(port));
   } catch {
     return false;
   } finally {
@@ -35,8 +40,31 @@ function listening(server: Server): Promise<void> {
   });
 }
 
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** Nobody listens there any more. Should somebody by now, that is no difference. */
+function isRefused(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    dial(port, {
+      onConnected: (connection) => {
+        connection.destroy();
+        resolve(true);
+      },
+      onConnectFailed: (failure) => resolve(failure === "connect-refused"),
+    });
+  });
+}
+
+function dial(port: number, handler: DialHandler): void {
+  const handle = newDialingHandle();
+  if (handle === undefined) throw new Error("no handle to dial with");
+  new HandleDial(handle, { host: "127.0.0.1", port }, CHECK_MS, systemClock, handler);
+}
+
 /** What is sent comes back whole, then both ends and both closings are told. */
-function exchange(server: Server): Promise<boolean> {
+function exchange(server: Server, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const open: (Connection | Socket)[] = [];
     const settle = (works: boolean): void => {
@@ -59,16 +87,12 @@ function exchange(server: Server): Promise<boolean> {
       settle(false);
       return;
     }
-    const address = server.address();
-    const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-    const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
-    open.push(socket);
-    socket.pause();
-    socket.once("error", () => settle(false));
-    socket.once("connect", () => {
-      const connection = takeDialed(socket);
-      if (connection === undefined) settle(false);
-      else talk(connection, settle);
+    dial(port, {
+      onConnected: (connection) => {
+        open.push(connection);
+        talk(connection, settle);
+      },
+      onConnectFailed: () => settle(false),
     });
   });
 }

@@ -1,4 +1,4 @@
-import type { Server, Socket } from "node:net";
+import type { Server } from "node:net";
 import {
   type Connection,
   type ConnectionHandler,
@@ -10,7 +10,9 @@ import {
 } from "./connection.js";
 import { ReadBuffer } from "./read-buffer.js";
 import {
+  type AddressFacts,
   closeHandle,
+  type DialingHandle,
   END_OF_STREAM,
   type HandleOwner,
   listeningHandleOf,
@@ -21,7 +23,6 @@ import {
   resetHandle,
   type StreamHandle,
   shutDown,
-  takeHandle,
   wasWriteAsync,
 } from "./stream-handle.js";
 import { systemError } from "./system-error.js";
@@ -54,33 +55,31 @@ export function takeAccepted(server: Server, accepted: (connection: Connection) 
       server.emit("error", systemError(status, "accept"));
       return;
     }
-    const connection = new HandleConnection(client, false);
-    if (connection.isPeerKnown) accepted(connection);
+    const peer = peerOf(client);
+    const connection = new HandleConnection(client, peer, false);
+    // A TCP client that left before it was accepted has none.
+    if (peer !== undefined) accepted(connection);
     else connection.destroy();
   };
   return true;
 }
 
 /** As long as kernels wait by themselves before they ask a silent peer whether it lives. */
-const KEEP_ALIVE_S = 7_200;
+export const KEEP_ALIVE_S = 7_200;
 
 /**
- * Makes a connection of a socket that has just connected and was never read. A backend may refuse a large body:
+ * A connection over a handle that has just connected to `address`. A backend may refuse a large body:
  * it answers and closes while we still write, and the kernel tells the next write of the reset before the answer
- * was read. So a failed write is not the end of such a connection; what was sent before is read first. Undefined
- * when the socket's handle is not what we know.
+ * was read. So a failed write is not the end of such a connection; what was sent before is read first.
  */
-export function takeDialed(socket: Socket): Connection | undefined {
-  const handle = takeHandle(socket);
-  return handle === undefined ? undefined : new HandleConnection(handle, true);
+export function dialedConnection(handle: DialingHandle, address: string, port: number): Connection {
+  return new HandleConnection(handle, { address, port, family: undefined }, true);
 }
 
 class HandleConnection implements Connection, HandleOwner {
   handler: ConnectionHandler = NO_HANDLER;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** False for a TCP client that left before it was accepted. */
-  readonly isPeerKnown: boolean;
   bytesRead = 0;
   bytesWritten = 0;
   pendingBytes = 0;
@@ -101,12 +100,14 @@ class HandleConnection implements Connection, HandleOwner {
   #writeError: Error | undefined;
   #error: Error | undefined;
 
-  constructor(handle: StreamHandle, readsOnAfterFailedWrite: boolean) {
+  constructor(
+    handle: StreamHandle,
+    peer: Readonly<AddressFacts> | undefined,
+    readsOnAfterFailedWrite: boolean,
+  ) {
     this.#handle = handle;
     this.#readsOnAfterFailedWrite = readsOnAfterFailedWrite;
     ownHandle(handle, this, this.#reading.current);
-    const peer = peerOf(handle);
-    this.isPeerKnown = peer !== undefined;
     this.remoteAddress = plainAddress(peer?.address);
     this.remotePort = peer?.port ?? 0;
   }

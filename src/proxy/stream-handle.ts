@@ -1,4 +1,4 @@
-import type { Server, Socket } from "node:net";
+import { isIPv6, type Server } from "node:net";
 import { getSystemErrorMap } from "node:util";
 
 /**
@@ -51,6 +51,33 @@ export interface ShutdownRequest {
   connection?: HandleOwner;
 }
 
+/** A TCP handle that connects. The options hold from the connecting on. */
+export interface DialingHandle extends StreamHandle {
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
+  setNoDelay(isOn: boolean): number;
+  setKeepAlive(isOn: boolean, delayS: number): number;
+}
+
+/** A connecting under way. */
+export interface ConnectRequest {
+  oncomplete: (this: ConnectRequest, status: number) => void;
+  owner?: ConnectOwner;
+}
+
+/** Whom the runtime tells of a connecting. */
+export interface ConnectOwner {
+  /** Connected where it is 0, and otherwise the negative number of why not. */
+  connectDone(status: number): void;
+}
+
+/** The runtime's TCP: handles, and requests to connect them. */
+interface TcpBinding {
+  readonly TCP: new (type: number) => DialingHandle;
+  readonly TCPConnectWrap: new () => ConnectRequest;
+  readonly constants: { readonly SOCKET: number };
+}
+
 /** What the runtime tells of its streams: the requests' classes, and numbers of the last call. */
 interface StreamBinding {
   readonly WriteWrap: new () => WriteRequest;
@@ -85,14 +112,19 @@ export interface ListeningHandle {
 export const END_OF_STREAM = [...getSystemErrorMap()].find(([, [name]]) => name === "EOF")?.[0];
 
 const binding = findBinding();
+const tcpBinding = findTcpBinding();
 const state = binding?.streamBaseState ?? new Int32Array(8);
 const readIndex = binding?.kReadBytesOrError ?? 0;
 const asyncIndex = binding?.kLastWriteWasAsync ?? 0;
 
+/** Throws where the process runs with restricted permissions. */
+function bindingOf(name: string): unknown {
+  return (process as unknown as { binding(name: string): unknown }).binding(name);
+}
+
 function findBinding(): StreamBinding | undefined {
   try {
-    // Throws where the process runs with restricted permissions.
-    const found = (process as unknown as { binding(name: string): unknown }).binding("stream_wrap");
+    const found = bindingOf("stream_wrap");
     const { WriteWrap, ShutdownWrap, streamBaseState, ...indexes } = found as Partial<StreamBinding>;
     const hasClasses = typeof WriteWrap === "function" && typeof ShutdownWrap === "function";
     const hasState = streamBaseState instanceof Int32Array && Number.isInteger(indexes.kReadBytesOrError);
@@ -103,18 +135,38 @@ function findBinding(): StreamBinding | undefined {
   }
 }
 
-/** Whether the runtime shows what is needed; whether it works is for `handle-check.ts` to find out. */
-export function hasStreamHandles(): boolean {
-  return binding !== undefined && END_OF_STREAM !== undefined;
+function findTcpBinding(): TcpBinding | undefined {
+  try {
+    const found = bindingOf("tcp_wrap") as Partial<TcpBinding>;
+    const hasClasses = typeof found.TCP === "function" && typeof found.TCPConnectWrap === "function";
+    return hasClasses && Number.isInteger(found.constants?.SOCKET) ? (found as TcpBinding) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
-/** Takes the handle of a socket, which is void from then on; undefined when it is not what we know. */
-export function takeHandle(socket: Socket): StreamHandle | undefined {
-  const holder = socket as unknown as { _handle?: StreamHandle | null };
-  const handle = holder._handle;
-  if (!hasStreamHandles() || handle === null || typeof handle?.useUserBuffer !== "function") return undefined;
-  holder._handle = null;
-  return handle;
+/** Whether the runtime shows what is needed; whether it works is for `handle-check.ts` to find out. */
+export function hasStreamHandles(): boolean {
+  return binding !== undefined && tcpBinding !== undefined && END_OF_STREAM !== undefined;
+}
+
+/** A handle that is to connect; undefined where the runtime has none that we know. */
+export function newDialingHandle(): DialingHandle | undefined {
+  return tcpBinding === undefined ? undefined : new tcpBinding.TCP(tcpBinding.constants.SOCKET);
+}
+
+/** Begins to connect to an IP address; what is below 0 says why not, otherwise the owner is told. */
+export function connectHandle(
+  handle: DialingHandle,
+  owner: ConnectOwner,
+  address: string,
+  port: number,
+): number {
+  if (tcpBinding === undefined) return -1;
+  const request = new tcpBinding.TCPConnectWrap();
+  request.oncomplete = onConnectDone;
+  request.owner = owner;
+  return isIPv6(address) ? handle.connect6(request, address, port) : handle.connect(request, address, port);
 }
 
 /** The handle of a server that listens; undefined when it is not what we know. */
@@ -186,6 +238,10 @@ function onRead(this: StreamHandle): Uint8Array | undefined {
 function onWritten(this: WriteRequest, status: number): void {
   this.kept = undefined;
   this.connection?.written(this.bytes ?? 0, status);
+}
+
+function onConnectDone(this: ConnectRequest, status: number): void {
+  this.owner?.connectDone(status);
 }
 
 function onShutDown(this: ShutdownRequest): void {

@@ -101,13 +101,19 @@ export const ROWS: readonly Row[] = [
   busy(
     "tcp-echo",
     "TCP round trip of 64 bytes, 64 connections",
-    { kind: "tcp", requestBytes: 64, responseBytes: 64 },
+    { kind: "tcp", requestBytes: 64, responseBytes: 64, close: false },
+    64,
+  ),
+  busy(
+    "tcp-connect",
+    "TCP, a connection per round trip of 64 bytes, 64 at once",
+    { kind: "tcp", requestBytes: 64, responseBytes: 64, close: true },
     64,
   ),
   busy(
     "tcp-1m",
     "TCP echo of 1 MiB, 8 connections",
-    { kind: "tcp", requestBytes: MIB, responseBytes: MIB },
+    { kind: "tcp", requestBytes: MIB, responseBytes: MIB, close: false },
     8,
     "mibPerSecond",
   ),

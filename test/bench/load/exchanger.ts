@@ -86,7 +86,8 @@ export class Exchanger {
     }
     if (this.#traffic.kind === "tcp") {
       this.#left -= length;
-      if (this.#left === 0) this.#finish(undefined);
+      if (this.#left === 0 && this.#traffic.close) this.#socket?.end();
+      else if (this.#left === 0) this.#finish(undefined);
       else if (this.#left < 0) this.#finish("more bytes than asked for");
       return;
     }
@@ -99,7 +100,8 @@ export class Exchanger {
   #onClose(socket: Socket, reason: string): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
-    const isRight = this.#traffic.kind === "http" && this.#traffic.close && this.#reader.complete;
+    const isWhole = this.#traffic.kind === "http" ? this.#reader.complete : this.#left === 0;
+    const isRight = this.#traffic.close && isWhole;
     if (this.#isBusy) this.#finish(isRight ? undefined : reason);
   }
 

@@ -13,7 +13,13 @@ export type Traffic =
       /** A new connection for each request, asked to close. */
       readonly close: boolean;
     }
-  | { readonly kind: "tcp"; readonly requestBytes: number; readonly responseBytes: number };
+  | {
+      readonly kind: "tcp";
+      readonly requestBytes: number;
+      readonly responseBytes: number;
+      /** A new connection for each round trip, which the client ends. */
+      readonly close: boolean;
+    };
 
 /** How long an exchange may still take when all others are over. It then counts as one that never ends. */
 export const LAST_ANSWER_MS = 3_000;

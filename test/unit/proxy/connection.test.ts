@@ -442,12 +442,4 @@ describe.each(MODES)("a dial for a connection over a %s", (mode) => {
     expect(text).toBe("no more");
     expect((error as NodeJS.ErrnoException | undefined)?.code).toMatch(/ECONNRESET|EPIPE/);
   });
-
-  it("names a refusal", async () => {
-    const port = await listen("handle", echo);
-    const server = servers.pop();
-    server?.close();
-    if (server !== undefined) await once(server, "close");
-    expect(await dial(port)).toBe("connect-refused");
-  });
 });
