@@ -240,8 +240,8 @@ export interface ProxyErrorFacts {
   readonly isSent?: boolean;
   /** Whether a part of an answer had come, if only a 1xx. Default false. */
   readonly isAnswered?: boolean;
-  /** Whether it happened on a connection that had served before. Default false. */
-  readonly isReused?: boolean;
+  /** Whether the backend may have closed the connection at rest, before it saw this request. Default false. */
+  readonly isStale?: boolean;
   /** What a client that gets a 503 is told to wait (RFC 9110 section 10.2.3); 0 for nothing. Default 1 second. */
   readonly retryAfterMs?: number;
 }
@@ -255,7 +255,7 @@ export class ProxyError extends Error {
   readonly phase: ErrorPhase;
   readonly detail: string | undefined;
   readonly isSent: boolean;
-  readonly isReused: boolean;
+  readonly isStale: boolean;
   readonly isAnswered: boolean;
   readonly retryAfterMs: number;
   readonly #status: number | undefined;
@@ -268,7 +268,7 @@ export class ProxyError extends Error {
     this.phase = phase;
     this.detail = facts.detail;
     this.isSent = facts.isSent ?? false;
-    this.isReused = facts.isReused ?? false;
+    this.isStale = facts.isStale ?? false;
     this.isAnswered = facts.isAnswered ?? false;
     this.retryAfterMs = facts.retryAfterMs ?? DEFAULT_RETRY_AFTER_MS;
     this.#status = facts.status;
@@ -296,12 +296,9 @@ export function outcomeOf(error: ProxyError): Outcome {
   return KINDS[error.code].outcome;
 }
 
-/**
- * As `outcomeOf`, where no other try follows: a connection that had served before and was closed at leisure says nothing
- * about the backend.
- */
+/** As `outcomeOf`, where no other try follows: a connection that was closed at rest says nothing about the backend. */
 export function finalOutcomeOf(error: ProxyError): Outcome {
-  return error.isReused && error.code === "upstream-reset" ? "ignored" : outcomeOf(error);
+  return error.isStale && error.code === "upstream-reset" ? "ignored" : outcomeOf(error);
 }
 
 /** Whether we ended it ourselves, so that it says nothing about the backend. */

@@ -139,14 +139,15 @@ export class Exchange
     }
     lease.backend.row.add(COUNTER.connectionsOpened, lease.writer, 1);
     const nowMs = this.#context.clock.nowMs();
-    this.#record.connectMs = Math.max(this.#record.connectMs, 0) + nowMs - this.#connectingSinceMs;
-    this.#attempt(this.#destination.service.connections.adopt(connection, lease.backend), lease, nowMs);
+    const connectMs = nowMs - this.#connectingSinceMs;
+    this.#record.connectMs = Math.max(this.#record.connectMs, 0) + connectMs;
+    const { connections } = this.#destination.service;
+    this.#attempt(connections.adopt(connection, lease.backend, connectMs), lease, nowMs);
   }
 
   onConnectFailed(failure: DialFailure, cause: Error): void {
     this.#dial = undefined;
-    const error = connectError(failure, cause);
-    if (!this.#triesAgain(error)) this.#fail(error);
+    this.#failTry(connectError(failure, cause));
   }
 
   #attempt(connection: Http1Upstream, lease: Lease, nowMs: number): void {
@@ -254,10 +255,10 @@ export class Exchange
 
   onUpstreamFailure(error: ProxyError): void {
     this.#upstream = undefined;
-    if (!this.#isRepeated(error) && !this.#triesAgain(error)) this.#fail(error);
+    if (!this.#isRepeated(error)) this.#failTry(error);
   }
 
-  /** The death of a connection that had served before does not count: on with a fresh one to the same backend. */
+  /** That a connection was closed at rest does not count: on with a fresh one to the same backend. */
   #isRepeated(error: ProxyError): boolean {
     const lease = this.#lease;
     if (lease === undefined || !this.#tries.survives(error)) return false;
@@ -267,16 +268,15 @@ export class Exchange
     return true;
   }
 
-  /** Another try, elsewhere where there is a choice; the lease is given back. */
-  #triesAgain(error: ProxyError): boolean {
+  /** Another try, elsewhere where there is a choice, for which the lease is given back; without one the exchange fails. */
+  #failTry(error: ProxyError): void {
     const lease = this.#lease;
     this.#tries.end();
-    if (lease === undefined) return false;
     const failed = { outcome: outcomeOf(error), status: 0 };
-    if (this.#takesHedge(lease, failed)) return true;
-    const next = this.#tries.afterFailure(error, lease, this.#search);
-    if (next.isAllowed) this.#leave(lease, failed, next.pauseMs);
-    return next.isAllowed;
+    if (lease !== undefined && this.#takesHedge(lease, failed)) return;
+    const next = lease === undefined ? undefined : this.#tries.afterFailure(error, lease, this.#search);
+    if (lease !== undefined && next?.isAllowed) this.#leave(lease, failed, next.pauseMs);
+    else this.#fail(error);
   }
 
   /** An answer that another try may better is thrown away, with its connection: it may be of any length. */
@@ -336,8 +336,7 @@ export class Exchange
     const isSent = this.#upstream?.isSent === true;
     this.#upstream?.cancel();
     this.#upstream = undefined;
-    const error = new ProxyError("upstream-timeout", "response-head", { isSent });
-    if (!this.#triesAgain(error)) this.#fail(error);
+    this.#failTry(new ProxyError("upstream-timeout", "response-head", { isSent }));
   }
 
   get endsWithClient(): boolean {

@@ -109,8 +109,10 @@ export class Hedge implements UpstreamReceiver, DialHandler, Cuttable {
     }
     const { destination, clock } = this.#request;
     this.lease.backend.row.add(COUNTER.connectionsOpened, this.lease.writer, 1);
-    const adopted = destination.service.connections.adopt(connection, this.lease.backend);
-    this.#send(adopted.begin(this, destination.serverMs), clock.nowMs());
+    const nowMs = clock.nowMs();
+    const connectMs = nowMs - this.connectingSinceMs;
+    const adopted = destination.service.connections.adopt(connection, this.lease.backend, connectMs);
+    this.#send(adopted.begin(this, destination.serverMs), nowMs);
   }
 
   onConnectFailed(failure: DialFailure, cause: Error): void {

@@ -214,11 +214,11 @@ export class Tries {
   }
 
   /**
-   * Whether the same request may go out again on a fresh connection after this one broke: it had served before, and
-   * died before the first byte of the answer, so the backend closed it at leisure.
+   * Whether the same request may go out again on a fresh connection to the same backend, which closed this one at rest
+   * as the request was on its way.
    */
   survives(error: ProxyError): boolean {
-    if (!error.isReused || !this.canSendAgain || retryKindOf(error) !== "empty-response") return false;
+    if (!error.isStale || !this.canSendAgain || retryKindOf(error) !== "empty-response") return false;
     return !error.isSent || this.#destination.retry.maySendTwice(this.#head);
   }
 

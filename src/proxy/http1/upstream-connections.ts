@@ -17,11 +17,17 @@ export interface UpstreamConnectionsOptions {
   readonly isBinding: boolean;
 }
 
+/** How long a close and a request may be on their way towards each other: so many dials, and at least so many ms. */
+const CROSSING_CONNECTS = 2;
+const CROSSING_MS = 2;
+
 /** The connections to one backend. */
 class BackendConnections {
   /** Last used at the end. */
   readonly idle: Http1Upstream[] = [];
   open = 0;
+  /** The shortest that a dial took: a round trip, and what the two ends made of it. */
+  connectMs = Number.POSITIVE_INFINITY;
 }
 
 /**
@@ -76,14 +82,15 @@ export class UpstreamConnections implements UpstreamKeeper {
     while (connections.open >= maxPerBackend && connections.idle.length > 0) connections.idle[0]?.close();
   }
 
-  /** A new connection, open and about to serve. */
-  adopt(connection: Connection, backend: Backend): Http1Upstream {
+  /** A new connection, which took `connectMs` to open and is about to serve. */
+  adopt(connection: Connection, backend: Backend, connectMs: number): Http1Upstream {
     let connections = this.#byBackend.get(backend);
     if (connections === undefined) {
       connections = new BackendConnections();
       this.#byBackend.set(backend, connections);
     }
     connections.open++;
+    connections.connectMs = Math.min(connections.connectMs, connectMs);
     return new Http1Upstream(connection, backend, this, this.#clock);
   }
 
@@ -95,6 +102,11 @@ export class UpstreamConnections implements UpstreamKeeper {
     }
     connections.idle.push(connection);
     connection.idle(this.#options.idleMs, this.#clock.nowMs());
+  }
+
+  crossingMs({ backend }: Http1Upstream): number {
+    const connectMs = this.#byBackend.get(backend)?.connectMs ?? 0;
+    return Math.max(CROSSING_CONNECTS * connectMs, CROSSING_MS);
   }
 
   closedAtRest({ backend, idleSinceMs }: Http1Upstream): void {

@@ -24,6 +24,8 @@ export interface UpstreamKeeper {
   keep(connection: Http1Upstream): void;
   /** The backend closed it while it waited for an exchange, or as it began one. Said before `forget`. */
   closedAtRest(connection: Http1Upstream): void;
+  /** For so long after a request was sent the close of its connection may have been on its way before. */
+  crossingMs(connection: Http1Upstream): number;
   /** It is gone. */
   forget(connection: Http1Upstream): void;
 }
@@ -54,6 +56,8 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
   #partial: Buffer | undefined;
   #informational = 0;
   #exchanges = 0;
+  /** When the first byte of the request left; below 0 before. */
+  #sentMs = -1;
   #isRequestWhole = false;
   /** Whether the backend has yet to say that it takes the request (RFC 9110 section 10.1.1). */
   #isAsking = false;
@@ -82,6 +86,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     this.#exchanges++;
     this.#informational = 0;
     this.#isRequestWhole = false;
+    this.#sentMs = -1;
     this.#deadline.clear();
     return this;
   }
@@ -141,6 +146,7 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
 
   /** After a write it may be the backend that is waited for. */
   #wrote(hasRoom: boolean): boolean {
+    if (this.#sentMs < 0 && !this.#writer.isHolding) this.#sentMs = this.#clock.nowMs();
     this.#touch();
     return hasRoom;
   }
@@ -346,6 +352,11 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     else this.#fail("upstream-timeout");
   }
 
+  /** A close that comes later than this is the backend's answer to the request. */
+  #mayHaveCrossed(): boolean {
+    return this.#sentMs < 0 || this.#clock.nowMs() - this.#sentMs <= this.#keeper.crossingMs(this);
+  }
+
   #invalid(fault: HeadFault): void {
     this.#fail("upstream-invalid", undefined, fault.detail);
   }
@@ -354,9 +365,10 @@ export class Http1Upstream implements ConnectionHandler, UpstreamStream, BodySin
     const receiver = this.#receiver;
     const phase = this.#state === "body" ? "data" : "response-head";
     const isUnanswered = this.#partial === undefined && this.#informational === 0;
-    const facts = { isSent: this.isSent, isAnswered: !isUnanswered, isReused: this.isReused && isUnanswered };
+    const isStale = this.isReused && isUnanswered && this.#mayHaveCrossed();
+    const facts = { isSent: this.isSent, isAnswered: !isUnanswered, isStale };
     this.#receiver = undefined;
-    if (facts.isReused && code === "upstream-reset") this.#keeper.closedAtRest(this);
+    if (isStale && code === "upstream-reset") this.#keeper.closedAtRest(this);
     this.close();
     receiver?.onUpstreamFailure(
       new ProxyError(code, phase, {

@@ -68,7 +68,7 @@ describe("a backend that dies", () => {
 
 describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
   it.each(["end", "reset"] as const)("is replaced for a GET, without blame (%s)", async (how) => {
-    const { proxy, backend } = await aScene();
+    const { proxy, backend } = await aScene({ clock: new ManualClock() });
     const client = proxy.dial();
     await client.send(GET);
     await client.receives(OK);
@@ -84,7 +84,7 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
   });
 
   it("is replaced once only: a fresh one that dies too ends in 502", async () => {
-    const { proxy, backend } = await aScene({ retries: { on: ["conn-failure"] } });
+    const { proxy, backend } = await aScene({ clock: new ManualClock(), retries: { on: ["conn-failure"] } });
     const client = proxy.dial();
     await client.send(GET);
     await client.receives(OK);
@@ -93,6 +93,54 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
     await client.receives("502 pilotfish: ");
     await proxy.settled();
     expect(backend.requests).toHaveLength(3);
+  });
+
+  // Its close cannot have been on its way as the request was sent, so it is the backend's answer.
+  it("long after it was given a request is a failure like any other", async () => {
+    const clock = new ManualClock();
+    const { proxy, backend } = await aScene({
+      clock,
+      reuse: { mode: "always" },
+      retries: { on: ["conn-failure"] },
+    });
+    const client = proxy.dial();
+    await client.send(GET);
+    await client.receives(OK);
+    backend.script = () => answer("");
+    for (const [index, request] of [GET, `${postHead("Content-Length: 5\r\n")}hello`].entries()) {
+      const before = backend.requests.length;
+      await client.send(request);
+      await until(() => backend.requests.length === before + 1);
+      await clock.advance(3);
+      backend.connections.at(-1)?.socket.resetAndDestroy();
+      await client.until((text) => text.split("502 pilotfish: ").length === index + 2);
+      expect(proxy.pool.total("reset")).toBe(index + 1);
+    }
+    await proxy.settled();
+    expect(backend.requests).toHaveLength(3);
+  });
+
+  it("long after it was given a request teaches nothing of how long connections may rest", async () => {
+    const clock = new ManualClock();
+    const { proxy, backend } = await aScene({
+      clock,
+      reuse: { mode: "safe", safeForMs: 1_000 },
+      retries: { on: ["conn-failure"] },
+      timeouts: { upstreamIdleMs: 300_000 },
+    });
+    const next = oneByOne(proxy, backend);
+    await next(GET);
+    await clock.advance(40);
+    backend.script = (_, index) => (index === 1 ? answer("") : answer(OK));
+    const client = proxy.dial();
+    await client.send(GET);
+    await until(() => backend.requests.length === 2);
+    await clock.advance(3);
+    backend.connections[0]?.socket.resetAndDestroy();
+    await client.receives("502 pilotfish: ");
+    await next(GET);
+    await clock.advance(999);
+    expect(await next(`${postHead("Content-Length: 1\r\n")}x`)).toBe(1);
   });
 
   it("never sends a POST twice", async () => {
@@ -135,7 +183,7 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
   });
 
   it("loses no byte of a PUT whose body comes while it is replaced", async () => {
-    const { proxy, backend } = await aScene({ reuse: { mode: "always" } });
+    const { proxy, backend } = await aScene({ clock: new ManualClock(), reuse: { mode: "always" } });
     const client = proxy.dial();
     await client.send(GET);
     await client.receives(OK);

@@ -28,7 +28,7 @@ export interface ObservedAnswer {
 /** Feeds a backend's bytes, in these pieces and then an end, through both connections of one exchange. */
 export function observeAnswer(pieces: readonly string[], request: string): ObservedAnswer {
   const connection = new FakeConnection();
-  const keeper = { keep() {}, closedAtRest() {}, forget() {} };
+  const keeper = { keep() {}, closedAtRest() {}, crossingMs: () => 0, forget() {} };
   const upstream = new Http1Upstream(connection, backendOf(new Scoreboard(), "b"), keeper, new ManualClock());
   const relays: Relay[] = [];
   const scene = new DownstreamScene({

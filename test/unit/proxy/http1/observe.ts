@@ -80,7 +80,7 @@ export function observeResponse(pieces: readonly string[], request: string): Obs
   const head = requestHead(request);
   const seen = new Receiver();
   const connection = new FakeConnection();
-  const keeper = { keep() {}, closedAtRest() {}, forget() {} };
+  const keeper = { keep() {}, closedAtRest() {}, crossingMs: () => 0, forget() {} };
   const upstream = new Http1Upstream(connection, backendOf(new Scoreboard(), "b"), keeper, new ManualClock());
   const stream = upstream.begin(seen, 1_000);
   stream.sendHead(head, "");

@@ -15,7 +15,12 @@ function sent(body: string, isTaking: boolean) {
   const connection = new FakeConnection();
   connection.isTaking = isTaking;
   const log: string[] = [];
-  const keeper = { keep: () => log.push("kept"), closedAtRest() {}, forget: () => log.push("forgotten") };
+  const keeper = {
+    keep: () => log.push("kept"),
+    closedAtRest() {},
+    crossingMs: () => 2,
+    forget: () => log.push("forgotten"),
+  };
   const receiver: UpstreamReceiver = {
     onInformational() {},
     onResponseHead: (head) => log.push(String(head.status)),
@@ -68,5 +73,50 @@ describe("bytes of a backend before the request has left", () => {
     connection.receive(OK);
     expect(log).toEqual(["forgotten", "upstream-reset"]);
     expect(connection.closed).toBe(true);
+  });
+});
+
+describe("a backend's connection that dies of its second request", () => {
+  /** Its keeper says that a close may be under way for 5 ms. */
+  function died(afterMs: number) {
+    const clock = new ManualClock();
+    const connection = new FakeConnection();
+    const errors: ProxyError[] = [];
+    let atRest = 0;
+    const keeper = { keep() {}, closedAtRest: () => atRest++, crossingMs: () => 5, forget() {} };
+    const receiver: UpstreamReceiver = {
+      onInformational() {},
+      onResponseHead() {},
+      onResponseBody() {},
+      onResponseEnd() {},
+      onResponsePause() {},
+      onUpstreamDrain() {},
+      onUpstreamFailure: (error: ProxyError) => errors.push(error),
+      onSwitched() {},
+    };
+    const upstream = new Http1Upstream(connection, backendOf(new Scoreboard(), "b"), keeper, clock);
+    const get = requestHead("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    upstream.begin(receiver, 10_000);
+    upstream.sendHead(get, "host: a\r\n");
+    upstream.flush();
+    clock.advance(1_000);
+    connection.receive(OK);
+    upstream.begin(receiver, 10_000);
+    upstream.sendHead(get, "host: a\r\n");
+    // The client's body is on its way: nothing was sent yet.
+    clock.advance(1_000);
+    upstream.flush();
+    clock.advance(afterMs);
+    connection.receiveReset();
+    return { isStale: errors[0]?.isStale, atRest };
+  }
+
+  it("may have been closed at rest as long as the close can have been on its way", () => {
+    expect(died(0)).toEqual({ isStale: true, atRest: 1 });
+    expect(died(5)).toEqual({ isStale: true, atRest: 1 });
+  });
+
+  it("was not closed at rest after that", () => {
+    expect(died(6)).toEqual({ isStale: false, atRest: 0 });
   });
 });
