@@ -43,7 +43,8 @@ const MAY_IMPORT: Readonly<
     ],
     types: [],
   },
-  cli: { values: ["app", "config", "admin", "dev", "handover", "platform"], types: ["core"] },
+  preload: { values: ["core", "platform", "control", "proxy", "admin"], types: [] },
+  cli: { values: ["app", "config", "admin", "dev", "handover", "platform", "preload"], types: ["core"] },
   dev: { values: ["app", "config", "platform"], types: [] },
 };
 
@@ -169,6 +170,21 @@ describe("the import table", () => {
           .map(({ specifier, line }) => `${file.path}:${line}: core imports ${specifier}`),
       );
     expect(problems).toEqual([]);
+  });
+
+  it("keeps packages out of what is compiled whole", () => {
+    const seen = new Set<string>();
+    const visit = (path: string): string[] => {
+      if (seen.has(path)) return [];
+      seen.add(path);
+      const values = (byPath.get(path)?.imports ?? []).filter(({ isTypeOnly }) => !isTypeOnly);
+      return values.flatMap(({ specifier, line }) => {
+        if (isRelative(specifier)) return visit(targetOf(path, specifier));
+        return isBuiltIn(specifier) ? [] : [`${path}:${line}: draws in ${specifier}`];
+      });
+    };
+    expect(visit("src/preload.ts")).toEqual([]);
+    expect(seen.has("src/proxy/exchange.ts")).toBe(true);
   });
 
   it("has no dangling and no circular import", () => {

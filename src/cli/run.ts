@@ -2,6 +2,7 @@ import { type LoadResult, loadConfig } from "../config/load.js";
 import type { Config } from "../config/model.js";
 import { HANDOVER_VARIABLE } from "../handover/message.js";
 import { keepYoungHeapSmall } from "../platform/young-heap.js";
+import { preloadRequestPath } from "../preload.js";
 import type { AddCommand, CommandContext } from "./command.js";
 import { EXIT_CODE } from "./exit-code.js";
 import { describeFailure } from "./failure.js";
@@ -86,6 +87,7 @@ export async function run(
 
 /** The proxy's own code is loaded only once the configuration is known to be good. */
 const createApp: CreateApp = async (config, options) => {
+  await preloadRequestPath();
   const { App } = await import("../app.js");
   const { Inherited } = await import("../handover/inherited.js");
   const { Predecessor } = await import("../handover/predecessor.js");
