@@ -38,7 +38,7 @@ const LOOK_MS = 50;
 /** Who was not sent away again for so long is back. */
 const STEADY_MS = 1_000;
 /** Before the fault: both proxies, the backends and the clients are compiled and have their connections. */
-const WARM_REQUESTS = 2_000;
+const WARM_REQUESTS = 6_000;
 /** The clocks of two processes of one machine are this close, where one of them has whole milliseconds. */
 const CLOCK_MS = 2;
 

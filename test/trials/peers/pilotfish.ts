@@ -61,7 +61,8 @@ const WARY = {
   },
   outlierDetection: {
     consecutive5xx: CADENCE.errors,
-    consecutiveConnectFailure: CADENCE.errors,
+    // HAProxy has one limit for all errors.
+    consecutiveConnectFailure: CADENCE.refusals,
     baseEjectionTime: "20ms",
     maxEjectionTime: "20ms",
     // A check that passes says nothing of answers that fail.

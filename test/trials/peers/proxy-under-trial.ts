@@ -31,6 +31,8 @@ export const CADENCE = {
   fall: 2,
   rise: 1,
   errors: 3,
+  /** A refused connection is plainer than an answer that fails. */
+  refusals: 2,
 } as const;
 
 /** What a request is tried again after, in words that both have; neither sends a POST twice. */
