@@ -25,7 +25,6 @@ export class HandleDial implements Dial, ConnectOwner {
     this.#target = target;
     this.#wait = new DialWait(timeoutMs, clock, handler, () => closeHandle(handle));
     handle.setNoDelay(true);
-    handle.setKeepAlive(true, KEEP_ALIVE_S);
     const status = connectHandle(handle, this, target.host, target.port);
     // No address to connect from, no descriptor left, and the like.
     if (status !== 0) process.nextTick(() => this.connectDone(status));
@@ -45,6 +44,8 @@ export class HandleDial implements Dial, ConnectOwner {
       handler.onConnectFailed(failureOf(error), error);
       return;
     }
+    // Before it is connected the runtime would take a minute of its own for the time.
+    this.#handle.setKeepAlive(true, KEEP_ALIVE_S);
     const connection = dialedConnection(this.#handle, this.#target.host, this.#target.port);
     connection.resume();
     handler.onConnected(connection);
