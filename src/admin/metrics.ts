@@ -298,6 +298,11 @@ const POOL_FAMILIES: readonly Family<Pool>[] = [
       { labels: label("reason", "queue-timeout"), value: (pool) => pool.total("queueTimeouts") },
     ],
   },
+  counter(
+    "pilotfish_pool_passed_over_total",
+    "Left to its fallback, since nothing here was healthy.",
+    (pool) => pool.total("passedOver"),
+  ),
   {
     name: "pilotfish_pool_ejections_by_cause_total",
     type: "counter",

@@ -72,12 +72,17 @@ export class CheckLoop {
     this.#wait(pauseMs - jitterMs, pauseMs + chosenMs, pauseMs + jitterMs);
   }
 
-  /** Probes after at most this pause; a probe under way or in line is soon enough. */
-  hasten(pauseMs: number): void {
+  /**
+   * Probes after at most this pause; a probe under way or in line is soon enough. Where it may be a shorter one, chance
+   * chooses, so that many that are hastened at once do not begin at once.
+   */
+  hasten(mostMs: number, leastMs = mostMs): void {
     if (this.#slot !== undefined || this.#start === undefined) return;
-    if (this.#start.dueMs <= this.#parts.clock.nowMs() + pauseMs) return;
+    const { clock, random } = this.#parts;
+    if (this.#start.dueMs <= clock.nowMs() + mostMs) return;
     this.#start.cancel();
-    this.#wait(pauseMs, pauseMs, pauseMs);
+    const chosenMs = leastMs === mostMs ? mostMs : leastMs + random() * (mostMs - leastMs);
+    this.#wait(leastMs, chosenMs, mostMs);
   }
 
   stop(): void {

@@ -1,12 +1,13 @@
 import type { HealthCheckRhythm } from "../config/health-model.js";
 import type { Backend, CheckFact, OutcomeObserver } from "../core/backend.js";
-import { CheckDemand } from "../core/check-demand.js";
+import { CheckDemand, LEAST_PAUSE_MS } from "../core/check-demand.js";
 import { ErrorStreak, trafficSign } from "../core/error-streak.js";
 import { HealthCredit, intervalOf } from "../core/health.js";
 import type { Outcome } from "../core/outcome.js";
 import type { Pool } from "../core/pool.js";
 import { COUNTER } from "../core/scoreboard.js";
 import { CheckLoop, type CheckParts } from "./check-loop.js";
+import { DemandLook, LOOK_MS, type Missed, wantedOf } from "./demand-look.js";
 import type { Probe, ProbeResult } from "./probe.js";
 import type { BackendWatch, WatchKind } from "./prober.js";
 
@@ -23,12 +24,14 @@ export class HealthWatches implements WatchKind {
   readonly #probe: Probe;
   readonly #options: HealthCheckRhythm;
   readonly #parts: CheckParts;
+  readonly #look: DemandLook;
 
   constructor(pool: Pool, probe: Probe, options: HealthCheckRhythm, parts: CheckParts) {
     this.#pool = pool;
     this.#probe = probe;
     this.#options = options;
     this.#parts = parts;
+    this.#look = new DemandLook(pool, parts.clock);
   }
 
   wants(backend: Backend): boolean {
@@ -36,7 +39,7 @@ export class HealthWatches implements WatchKind {
   }
 
   begin(backend: Backend): BackendWatch {
-    return new HealthWatch(this.#pool, backend, this.#probe, this.#options, this.#parts);
+    return new HealthWatch(this.#pool, backend, this.#probe, this.#options, this.#parts, this.#look);
   }
 
   pause(backend: Backend, why: string): void {
@@ -50,7 +53,7 @@ export class HealthWatches implements WatchKind {
 }
 
 /** The health check of one backend: HAProxy's credit and cadence, and what its traffic says (`observe`). */
-class HealthWatch implements BackendWatch, OutcomeObserver {
+class HealthWatch implements BackendWatch, OutcomeObserver, Missed {
   readonly #pool: Pool;
   readonly #backend: Backend;
   readonly #options: HealthCheckRhythm;
@@ -60,13 +63,22 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
   readonly #credit: HealthCredit;
   readonly #streak: ErrorStreak;
   readonly #demand: CheckDemand;
+  readonly #look: DemandLook;
   /** Up, but its check asks for bound work alone. */
   #isStopping = false;
   #checkedMs = Number.NEGATIVE_INFINITY;
   #failuresSeen = 0;
 
-  constructor(pool: Pool, backend: Backend, probe: Probe, options: HealthCheckRhythm, parts: CheckParts) {
+  constructor(
+    pool: Pool,
+    backend: Backend,
+    probe: Probe,
+    options: HealthCheckRhythm,
+    parts: CheckParts,
+    look: DemandLook,
+  ) {
     this.#pool = pool;
+    this.#look = look;
     this.#backend = backend;
     this.#options = options;
     this.#parts = parts;
@@ -75,7 +87,7 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
     const isKnownDown = backend.verdictOf("health").state === "down";
     this.#credit = new HealthCredit(options, isKnownDown ? "down" : options.initialState);
     this.#streak = new ErrorStreak(options.observe?.errorLimit ?? 1);
-    this.#demand = new CheckDemand(pool.tiers.leases, parts.clock.nowMs());
+    this.#demand = new CheckDemand(wantedOf(pool), parts.clock.nowMs());
     this.#loop = new CheckLoop(
       backend,
       probe,
@@ -87,10 +99,12 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
     if (options.observe !== undefined) backend.observer = this;
     if (!this.#credit.isUp && !isKnownDown) this.#state("not checked yet");
     this.#loop.begin(options.intervalMs);
+    this.#heedDemand();
   }
 
   stop(): void {
     this.#loop.stop();
+    this.#look.leave(this);
     if (this.#backend.observer === this) this.#backend.observer = undefined;
   }
 
@@ -117,6 +131,7 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
     const { reports } = this.#backend;
     if (reports.health !== undefined) reports.health = { ...reports.health, text: this.#credit.text };
     this.#state(why);
+    this.#heedDemand();
   }
 
   #settle(result: ProbeResult): void {
@@ -140,15 +155,30 @@ class HealthWatch implements BackendWatch, OutcomeObserver {
     this.#state(`${this.#kind} check ${code}, ${detail}`);
     if (passed && this.#credit.isUp) this.#pool.checkPassed(this.#backend, nowMs);
     this.#loop.next(this.#byDemand(intervalOf(this.#credit, this.#options)));
+    this.#heedDemand();
+  }
+
+  /** Probes soon where what came since the pause began is worth one. */
+  demanded(wanted: number): void {
+    if (this.#demand.isWorthProbe(this.#options.demandPercent, wanted, this.#pool.size))
+      this.#loop.hasten(LOOK_MS, LEAST_PAUSE_MS);
   }
 
   /** While it is down, the work that it is missing from may ask for a shorter pause. */
   #byDemand(pauseMs: number): number {
     const { demandPercent } = this.#options;
     if (demandPercent === 0) return pauseMs;
-    const { size, tiers } = this.#pool;
-    const askedMs = this.#demand.pauseMs(demandPercent, tiers.leases, size, this.#parts.clock.nowMs());
+    const pool = this.#pool;
+    const nowMs = this.#parts.clock.nowMs();
+    const askedMs = this.#demand.pauseMs(demandPercent, wantedOf(pool), pool.size, nowMs);
     return this.#credit.isUp ? pauseMs : Math.min(pauseMs, askedMs);
+  }
+
+  /** Work that it is missing from may also begin during the pause. */
+  #heedDemand(): void {
+    if (this.#options.demandPercent === 0) return;
+    if (this.#credit.isUp) this.#look.leave(this);
+    else this.#look.join(this);
   }
 
   #state(why: string): void {

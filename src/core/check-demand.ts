@@ -1,5 +1,5 @@
 /** Probes of one backend come no closer, however great the demand. */
-const LEAST_PAUSE_MS = 5;
+export const LEAST_PAUSE_MS = 5;
 
 /**
  * How soon a backend that is down is worth another probe, by the work that it is missing from: as often as a share of
@@ -7,12 +7,12 @@ const LEAST_PAUSE_MS = 5;
  * a small part of the traffic that a return relieves.
  */
 export class CheckDemand {
-  #taken: number;
+  #wanted: number;
   #sinceMs: number;
 
-  /** @param taken requests of the pool so far */
-  constructor(taken: number, nowMs: number) {
-    this.#taken = taken;
+  /** @param wanted requests of the pool so far, served or not */
+  constructor(wanted: number, nowMs: number) {
+    this.#wanted = wanted;
     this.#sinceMs = nowMs;
   }
 
@@ -22,12 +22,24 @@ export class CheckDemand {
    * @param percent of the requests that one backend has of the pool's
    * @param backends how many share them
    */
-  pauseMs(percent: number, taken: number, backends: number, nowMs: number): number {
-    const requests = taken - this.#taken;
+  pauseMs(percent: number, wanted: number, backends: number, nowMs: number): number {
+    const probes = this.#probes(percent, wanted, backends);
     const elapsedMs = nowMs - this.#sinceMs;
-    this.#taken = taken;
+    this.#wanted = wanted;
     this.#sinceMs = nowMs;
-    const probes = (percent * requests) / 100 / Math.max(backends, 1);
     return probes > 0 ? Math.max(elapsedMs / probes, LEAST_PAUSE_MS) : Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * Whether the pause foreseen then is too long by what came since: the requests are worth a probe already. Asking
+   * changes nothing.
+   */
+  isWorthProbe(percent: number, wanted: number, backends: number): boolean {
+    return this.#probes(percent, wanted, backends) >= 1;
+  }
+
+  /** How many probes the requests since then are worth. */
+  #probes(percent: number, wanted: number, backends: number): number {
+    return (percent * (wanted - this.#wanted)) / 100 / Math.max(backends, 1);
   }
 }

@@ -66,6 +66,7 @@ export const COUNTER_NAMES = [
   "queueTimeouts",
   "refusedNoBackend",
   "refusedQueueFull",
+  "passedOver",
   "panicPicks",
   "ownZonePicks",
   "otherZonePicks",

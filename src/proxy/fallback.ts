@@ -16,12 +16,19 @@ export function firstHealthy<Destination extends Led & { readonly fallback: Dest
 ): Destination {
   if (wanted.fallback === undefined || wanted.service.pool.eligibleCount > 0) return wanted;
   for (let next: Destination | undefined = wanted.fallback; next !== undefined; next = next.fallback) {
-    if (next.service.pool.eligibleCount > 0) return next;
+    if (next.service.pool.eligibleCount > 0) return passTo(next, wanted);
   }
   for (let next: Destination | undefined = wanted; next !== undefined; next = next.fallback) {
-    if (next.service.pool.tiers.state.usable > 0) return next;
+    if (next.service.pool.tiers.state.usable > 0) return passTo(next, wanted);
   }
   return wanted;
+}
+
+/** Those before it in the chain had nothing for the request, and count it as work that they miss. */
+function passTo<Destination extends Led>(found: Destination, wanted: Destination): Destination {
+  for (let each: Led | undefined = wanted; each !== undefined && each !== found; each = each.fallback)
+    each.service.pool.count("passedOver");
+  return found;
 }
 
 /** What tells whether somebody is bound to a backend of a pool. */
@@ -42,8 +49,8 @@ export function firstServing<
 >(wanted: Destination, head: Head, client: Client): Destination {
   if (wanted.fallback === undefined) return wanted;
   for (let next: Destination | undefined = wanted; next !== undefined; next = next.fallback) {
-    if (next.service.pool.eligibleCount > 0) return next;
-    if (next.service.affinity?.binds(head, client) === true) return next;
+    if (next.service.pool.eligibleCount > 0) return passTo(next, wanted);
+    if (next.service.affinity?.binds(head, client) === true) return passTo(next, wanted);
   }
   return firstHealthy(wanted);
 }

@@ -246,6 +246,9 @@ describe("limits.maxChecks", () => {
   });
 });
 
+/** A check that a busy machine lets pass: one that failed while nobody comes would stay. */
+const CHECK = { type: "http", path: "/status", interval: "1s", downInterval: "10m", fall: 1, rise: 1 };
+
 describe("healthCheck.demandPercent", () => {
   it("brings a backend back as soon as its traffic wants it, long before downInterval", async () => {
     stage = await Stage.open();
@@ -259,15 +262,7 @@ describe("healthCheck.demandPercent", () => {
             type: "static",
             endpoints: backends.map(({ id, port }) => ({ id, address: `127.0.0.1:${port}` })),
           },
-          healthCheck: {
-            type: "http",
-            path: "/status",
-            interval: "50ms",
-            downInterval: "10m",
-            demandPercent: 50,
-            fall: 1,
-            rise: 1,
-          },
+          healthCheck: { ...CHECK, demandPercent: 50 },
         },
       ],
     });
@@ -281,4 +276,35 @@ describe("healthCheck.demandPercent", () => {
     await admin.settles("one", "two", "three");
     expect((await load.stop()).failed).toEqual([]);
   });
+
+  it.each([false, true])(
+    "brings back all of a pool that went down at rest, once traffic begins (fallback: %s)",
+    async (hasFallback) => {
+      stage = await Stage.open();
+      const [only, spare] = await stage.backends("only", "spare");
+      const listing = (backend: typeof only) => ({
+        type: "static",
+        endpoints: [{ id: backend?.id, address: `127.0.0.1:${backend?.port}` }],
+      });
+      const sidecar = await stage.sidecar({
+        listeners: [{ name: "web", bind: "127.0.0.1:0", protocol: "http", pool: "web" }],
+        pools: [
+          {
+            name: "web",
+            ...(hasFallback ? { fallback: "spare" } : {}),
+            discovery: listing(only),
+            healthCheck: { ...CHECK, demandPercent: 50 },
+          },
+          { name: "spare", discovery: listing(spare) },
+        ],
+      });
+      const admin = stage.admin(sidecar);
+      await admin.settlesByPool({ web: ["only"], spare: ["spare"] });
+      only?.set({ healthStatus: 503 });
+      await admin.settlesByPool({ spare: ["spare"] });
+      only?.set({ healthStatus: 200 });
+      stage.load("demand", { port: sidecar.port(), open: 1 });
+      await admin.settlesByPool({ web: ["only"], spare: ["spare"] });
+    },
+  );
 });

@@ -22,4 +22,23 @@ describe("the demand for a check", () => {
     demand.pauseMs(50, 10_000, 1, 1_000);
     expect(demand.pauseMs(50, 10_010, 1, 2_000)).toBe(200);
   });
+
+  it.each([
+    // Half of a third of the requests: every sixth.
+    { percent: 50, backends: 3, requests: 6 },
+    { percent: 100, backends: 1, requests: 1 },
+    { percent: 5, backends: 300, requests: 6_000 },
+    { percent: 50, backends: 0, requests: 2 },
+  ])("is worth a probe from $requests requests on: $percent % of $backends backends", (row) => {
+    const { percent, backends, requests } = row;
+    const demand = new CheckDemand(1_000, 0);
+    expect(demand.isWorthProbe(percent, 999 + requests, backends)).toBe(false);
+    expect(demand.isWorthProbe(percent, 1_000 + requests, backends)).toBe(true);
+    demand.pauseMs(percent, 1_000 + requests, backends, 10);
+    expect(demand.isWorthProbe(percent, 1_000 + requests, backends)).toBe(false);
+  });
+
+  it("is never worth a probe at 0 percent", () => {
+    expect(new CheckDemand(0, 0).isWorthProbe(0, 1_000_000, 1)).toBe(false);
+  });
 });
