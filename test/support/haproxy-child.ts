@@ -41,6 +41,11 @@ listen front
     return new HaproxyChild(spawn("haproxy", ["-db", "-f", file], { stdio: "ignore" }), folder);
   }
 
+  /** Path of the socket where clients of `web` are served. */
+  get front(): string {
+    return join(this.#folder, "front");
+  }
+
   /** Its answer to one command. */
   async ask(command: string): Promise<string> {
     const socket = connect(join(this.#folder, "stats")).setEncoding("latin1");
