@@ -4,7 +4,7 @@ import type { OpenWork } from "./open-work.js";
 
 /** What becomes of open work when checks change their mind about a backend. Read at use. */
 export interface MarkedCutRules {
-  /** The work of a backend that goes down is cut (HAProxy's `on-marked-down shutdown-sessions`). */
+  /** The work of a backend that goes down, or into maint, is cut (HAProxy's `on-marked-down shutdown-sessions`). */
   readonly isCutWhenDown: boolean;
   /** The work of all backups is cut when an active is back (HAProxy's `on-marked-up shutdown-backup-sessions`). */
   readonly areBackupsCutWhenUp: boolean;
@@ -26,7 +26,8 @@ export class MarkedCuts {
   hear(event: PoolEvent): void {
     if (event.type !== "state-changed") return;
     const { backend, fact, from, to } = event;
-    if (fact === "check" && to === "down") {
+    // HAProxy: maint marks it down too.
+    if ((fact === "check" && to === "down") || (fact === "admin" && to === "maint")) {
       if (this.#rules()?.isCutWhenDown) this.#work.cut(backend, "marked-down");
       return;
     }

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "./promised.js";
 
 /** Whether HAProxy is installed. */
 export const hasHaproxy = spawnSync("haproxy", ["-v"]).status === 0;
@@ -19,15 +20,15 @@ export class HaproxyChild {
   }
 
   /** @param web the lines of its backend */
-  static async start(web: readonly string[]): Promise<HaproxyChild> {
+  static async start(web: readonly string[], mode: "http" | "tcp" = "http"): Promise<HaproxyChild> {
     const folder = await mkdtemp(join(tmpdir(), "haproxy-"));
     const file = join(folder, "haproxy.cfg");
     await writeFile(
       file,
       `global
-  stats socket ${join(folder, "stats")} mode 600
+  stats socket ${join(folder, "stats")} mode 600 level admin
 defaults
-  mode http
+  mode ${mode}
   timeout connect 5s
   timeout client 5s
   timeout server 5s
@@ -39,6 +40,16 @@ listen front
 `,
     );
     return new HaproxyChild(spawn("haproxy", ["-db", "-f", file], { stdio: "ignore" }), folder);
+  }
+
+  /** Waits until it can be asked. */
+  async ready(): Promise<void> {
+    const isReady = () =>
+      this.ask("show info").then(
+        () => true,
+        () => false,
+      );
+    await until(isReady, 20_000, "HAProxy's stats socket");
   }
 
   /** Path of the socket where clients of `web` are served. */

@@ -41,6 +41,14 @@ describe("MarkedCuts", () => {
     expect(told).toHaveLength(1);
   });
 
+  it("cuts the work of a backend that goes into maint, and not of one that is drained", () => {
+    const { pool, told, find } = setUp(true, false);
+    pool.setAdmin(find("b"), "drain", TERMS, 1);
+    expect(told).toEqual([]);
+    pool.setAdmin(find("a"), "maint", TERMS, 1);
+    expect(told).toEqual(["a marked-down"]);
+  });
+
   it("cuts the work of all backups when a check brings an active back", () => {
     const { pool, told, find } = setUp(false, true);
     pool.setCheck(find("a"), "down", "test", 1);
@@ -91,6 +99,7 @@ describe("MarkedCuts", () => {
   it("cuts nothing where nothing is asked for", () => {
     const { pool, told, find } = setUp(false, false);
     bounce(pool, find("a"));
+    pool.setAdmin(find("a"), "maint", TERMS, 4);
     expect(told).toEqual([]);
   });
 });
