@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, test } from "vitest";
+import { ManualClock } from "../support/manual-clock.js";
 import {
   Backend,
   Client,
@@ -13,7 +14,6 @@ import {
   type TcpProxyOptions,
   until,
 } from "../support/tcp-proxy.js";
-import { ManualClock } from "../unit/control/sources/manual-clock.js";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {

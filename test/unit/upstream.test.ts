@@ -7,8 +7,8 @@ import { ProbeSlots } from "../../src/control/probe-slots.js";
 import type { PoolOptions } from "../../src/core/pool-options.js";
 import type { UpstreamRules } from "../../src/proxy/upstream-service.js";
 import { Upstream, type UpstreamParts } from "../../src/upstream.js";
+import { ManualClock } from "../support/manual-clock.js";
 import { silentLog } from "../support/tcp-proxy.js";
-import { ManualClock } from "./control/sources/manual-clock.js";
 
 const open: Upstream[] = [];
 afterEach(() => {

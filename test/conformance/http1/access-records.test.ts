@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { ManualClock } from "../../support/manual-clock.js";
 import { DATE_LINE_BYTES, until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
-import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aScene, GET, getOf, postHead, stalled } from "./scene.js";
 
 /** HAProxy's configuration manual, sections 8.4 (timers) and 8.5 (end states). */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { ManualClock } from "../../support/manual-clock.js";
 import { until } from "../../support/raw-client.js";
 import { answer, OK, type RecordingBackend } from "../../support/recording-backend.js";
-import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aBackend, aProxy, GET, getOf, postHead } from "./scene.js";
 
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";

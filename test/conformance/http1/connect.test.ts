@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { ManualClock } from "../../support/manual-clock.js";
 import { until } from "../../support/raw-client.js";
 import { answer } from "../../support/recording-backend.js";
-import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { added } from "./request-case.js";
 import { aScene, GET } from "./scene.js";
 

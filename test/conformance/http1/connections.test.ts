@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { ConnectionMode } from "../../../src/proxy/connection-mode.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { terms } from "../../support/pool-fixture.js";
 import { turn, until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
-import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aScene, GET, getOf, postHead } from "./scene.js";
 
 const MODES: readonly ConnectionMode[] = ["handle", "socket"];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { ManualClock } from "../../support/manual-clock.js";
 import { until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
-import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aScene, GET, patterned, postHead, stalled } from "./scene.js";
 
 /** Larger than what the kernel holds for a reader that takes nothing. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { ManualClock } from "../../support/manual-clock.js";
 import { until } from "../../support/raw-client.js";
 import { answer, OK } from "../../support/recording-backend.js";
-import { ManualClock } from "../../unit/control/sources/manual-clock.js";
 import { aScene, GET, getOf } from "./scene.js";
 
 const ASK = getOf("/chat", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n");

@@ -13,8 +13,8 @@ import { statsMethods } from "../../../src/admin/stats.js";
 import { StatsBaseline } from "../../../src/admin/stats-baseline.js";
 import { Timestamps } from "../../../src/admin/timestamps.js";
 import type { PoolEvent } from "../../../src/core/events.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { OUTLIER } from "../../support/pool-fixture.js";
-import { ManualClock } from "./manual-clock.js";
 import { backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
 
 const LATENCY = {

@@ -20,7 +20,7 @@ import { statsMethods } from "../../../src/admin/stats.js";
 import { StatsBaseline } from "../../../src/admin/stats-baseline.js";
 import { Timestamps, toDuration } from "../../../src/admin/timestamps.js";
 import { ADAPTIVE_LIMIT } from "../../support/adaptive-limit.js";
-import { ManualClock } from "./manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
 
 function sceneOf() {
@@ -96,10 +96,10 @@ describe("SetWeight", () => {
       reason: "canary",
       expires: { seconds: 1_700_000_005n, nanos: 0 },
     });
-    clock.advance(4999);
+    clock.advanceSync(4999);
     web.tick(clock.nowMs());
     expect(backendOf(web, "a").weight).toBe(7);
-    clock.advance(1);
+    clock.advanceSync(1);
     web.tick(clock.nowMs());
     expect(backendOf(web, "a").weight).toBe(10);
   });
@@ -369,13 +369,13 @@ describe("the process", () => {
       );
     expect(set(LogLevel.LOG_LEVEL_DEBUG, 1000)).toMatchObject({ previous: LogLevel.LOG_LEVEL_INFO });
     set(LogLevel.LOG_LEVEL_TRACE, 2000);
-    clock.advance(1999);
+    clock.advanceSync(1999);
     expect(scene.level).toBe("trace");
-    clock.advance(1);
+    clock.advanceSync(1);
     expect(scene.level).toBe("info");
     set(LogLevel.LOG_LEVEL_DEBUG, 1000);
     set(LogLevel.LOG_LEVEL_WARN);
-    clock.advance(5000);
+    clock.advanceSync(5000);
     expect(scene.level).toBe("warn");
     expect(() => set(LogLevel.LOG_LEVEL_UNSPECIFIED)).toThrow(/^level: must be/);
   });

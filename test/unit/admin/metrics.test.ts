@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { renderMetrics } from "../../../src/admin/metrics.js";
 import { ADAPTIVE_LIMIT } from "../../support/adaptive-limit.js";
-import { ManualClock } from "./manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { backendOf, endpointOf, poolOf, Scene } from "./scene.js";
 
 function sceneOf() {

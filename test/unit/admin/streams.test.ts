@@ -14,7 +14,7 @@ import { StatsBaseline } from "../../../src/admin/stats-baseline.js";
 import { Timestamps, toDuration } from "../../../src/admin/timestamps.js";
 import { watchEventsMethod } from "../../../src/admin/watch-events.js";
 import { watchStatsMethod } from "../../../src/admin/watch-stats.js";
-import { ManualClock } from "./manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
 
 /** A reader whose pauses end at once: time passes instead, or `onPause` makes something happen. */
@@ -30,7 +30,7 @@ class ReaderInTime implements Watcher {
 
   async pause(delayMs: number | undefined): Promise<void> {
     this.#onPause();
-    if (delayMs !== undefined) this.#clock.advance(delayMs);
+    if (delayMs !== undefined) this.#clock.advanceSync(delayMs);
   }
 
   wake(): void {}
@@ -276,7 +276,7 @@ describe("WatchStats", () => {
     const request = WatchStatsRequest.fromPartial({ interval: toDuration(500), fromSequence: 10n });
     const stream = method(request, new ReaderInTime(scene.clock));
     expect((await stream.next()).value).toMatchObject({ sequence: 10n, gap: undefined });
-    scene.clock.advance(2100);
+    scene.clock.advanceSync(2100);
     const late = (await stream.next()).value;
     expect(late).toMatchObject({ sequence: 14n, complete: true, gap: { first: 11n, last: 13n } });
     expect((await stream.next()).value).toMatchObject({ sequence: 15n, complete: false, gap: undefined });

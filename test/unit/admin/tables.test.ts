@@ -20,8 +20,8 @@ import type { AffinityConfig } from "../../../src/config/affinity-model.js";
 import type { Pool } from "../../../src/core/pool.js";
 import { Affinity } from "../../../src/proxy/affinity.js";
 import { cookieConfig } from "../../support/cookie-config.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { terms } from "../../support/pool-fixture.js";
-import { ManualClock } from "./manual-clock.js";
 import { backendOf, endpointOf, poolOf, Scene, silentLog } from "./scene.js";
 
 const TABLE: AffinityConfig = { type: "table", on: "source", name: "", size: 1_000, expireMs: 60_000 };
@@ -100,7 +100,7 @@ describe("ListTableEntries", () => {
     expect(entry()).toMatchObject({ id: "", reasons: ["it is not there any more"] });
     const ofGone = ListTableEntriesRequest.fromPartial({ backend: B });
     expect(all.listTableEntries(ofGone).totalSize).toBe(1);
-    all.clock.advance(60_000);
+    all.clock.advanceSync(60_000);
     expect(entry()).toBeUndefined();
   });
 
@@ -223,7 +223,7 @@ describe("bound clients", () => {
     serve(all, "1", "a");
     const watcher = {
       isOver: false,
-      pause: async (ms: number | undefined) => all.clock.advance(ms ?? 0),
+      pause: async (ms: number | undefined) => all.clock.advanceSync(ms ?? 0),
       wake() {},
     };
     const drain = async (ignoreBound: boolean) => {
@@ -254,7 +254,7 @@ describe("ExplainPick of a client", () => {
   it("tells who is bound where, and that the balancer decides for all others", () => {
     const all = sceneOf();
     serve(all, "192.0.2.1", "b");
-    all.clock.advance(10_000);
+    all.clock.advanceSync(10_000);
     expect(explain(all, { clientAddress: "192.0.2.1" })).toMatchObject({
       picked: B,
       bound: B,
@@ -266,7 +266,7 @@ describe("ExplainPick of a client", () => {
     );
     expect(explain(all, {}).text).toBe("the request has no client's address; the balancer decides");
     // To ask is no use of the entry.
-    all.clock.advance(50_000);
+    all.clock.advanceSync(50_000);
     expect(explain(all, { clientAddress: "192.0.2.1" }).bound).toBe("");
   });
 

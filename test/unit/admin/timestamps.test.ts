@@ -6,14 +6,14 @@ import {
   toFineDuration,
   wallTimestamp,
 } from "../../../src/admin/timestamps.js";
-import { ManualClock } from "./manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 describe("Timestamps", () => {
   it("turns a monotonic time into the wall time it had", () => {
     const clock = new ManualClock();
     const time = new Timestamps(clock);
     const thenMs = clock.nowMs();
-    clock.advance(61_234);
+    clock.advanceSync(61_234);
     expect(time.at(thenMs)).toEqual({ seconds: 1_700_000_000n, nanos: 0 });
     expect(time.now()).toEqual({ seconds: 1_700_000_061n, nanos: 234_000_000 });
     expect(time.since(thenMs)).toEqual({ seconds: 61n, nanos: 234_000_000 });

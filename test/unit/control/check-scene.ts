@@ -6,8 +6,8 @@ import { ProbeSlots } from "../../../src/control/probe-slots.js";
 import { Prober, type WatchKind } from "../../../src/control/prober.js";
 import type { Backend } from "../../../src/core/backend.js";
 import type { Pool } from "../../../src/core/pool.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { endpoint, newPool } from "../../support/pool-fixture.js";
-import { ManualClock } from "./sources/manual-clock.js";
 
 /** Of a check, unless a test says otherwise. */
 export const INTERVAL_MS = 1_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CheckStarts } from "../../../src/control/check-starts.js";
-import { ManualClock } from "./sources/manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 function setUp() {
   const clock = new ManualClock();

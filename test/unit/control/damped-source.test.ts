@@ -5,9 +5,9 @@ import { GuardedSource } from "../../../src/control/guarded-source.js";
 import { MergedSource } from "../../../src/control/merged-source.js";
 import type { Snapshot } from "../../../src/core/endpoint.js";
 import { reasonsAgainst } from "../../../src/core/explain.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { apply, backendNamed, endpoint, newPool, terms } from "../../support/pool-fixture.js";
 import { RecordingLog } from "./sources/consul-config.js";
-import { ManualClock } from "./sources/manual-clock.js";
 import { SpokenSource } from "./spoken-source.js";
 
 const RULES: DampingRules = {

@@ -5,9 +5,9 @@ import type { SourceSink } from "../../../src/control/source.js";
 import type { Endpoint, Snapshot } from "../../../src/core/endpoint.js";
 import type { Pool } from "../../../src/core/pool.js";
 import type { KeptState } from "../../../src/platform/state-file.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { apply, backendNamed, endpoint, mustAcquire, newPool } from "../../support/pool-fixture.js";
 import { RecordingLog } from "./sources/consul-config.js";
-import { ManualClock } from "./sources/manual-clock.js";
 import { SpokenSource } from "./spoken-source.js";
 
 const RULES: GuardRules = { removedPercent: 100, holdMs: 60_000, evidenceMs: 10_000 };

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import { GuardedSource } from "../../../src/control/guarded-source.js";
 import { MergedSource } from "../../../src/control/merged-source.js";
 import type { Endpoint } from "../../../src/core/endpoint.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { endpoint, newPool } from "../../support/pool-fixture.js";
 import { RecordingLog } from "./sources/consul-config.js";
-import { ManualClock } from "./sources/manual-clock.js";
 import { RecordingSink } from "./sources/recording-sink.js";
 import { SpokenSource } from "./spoken-source.js";
 

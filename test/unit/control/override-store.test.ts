@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { OVERRIDES_VERSION, OverrideStore } from "../../../src/control/override-store.js";
 import { StateFile } from "../../../src/platform/state-file.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { endpoint, newPool, terms } from "../../support/pool-fixture.js";
-import { ManualClock } from "./sources/manual-clock.js";
 
 /** A process with one pool of one backend; each call is the next process, `laterMs` after the one before. */
 async function scene() {

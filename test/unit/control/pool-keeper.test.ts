@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { PoolKeeper } from "../../../src/control/pool-keeper.js";
 import type { GuardedStatus, PoolSource, SourceSink } from "../../../src/control/source.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { endpoint, newPool, OUTLIER } from "../../support/pool-fixture.js";
-import { ManualClock } from "./sources/manual-clock.js";
 
 /** A source that says what the test says. */
 class SpokenSource implements PoolSource {

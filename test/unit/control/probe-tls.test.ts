@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { ProbeTls } from "../../../src/control/probe-tls.js";
 import { TlsProbe } from "../../../src/control/probes/tls.js";
 import { systemClock } from "../../../src/platform/clock.js";
-import { ManualClock } from "./sources/manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 const pair = new URL("../admin/tls/", import.meta.url);
 const authority = readFileSync(new URL("cert.pem", pair));

@@ -5,7 +5,7 @@ import type { Probe, ProbeResult } from "../../../src/control/probe.js";
 import { HttpProbe } from "../../../src/control/probes/http.js";
 import { TcpProbe } from "../../../src/control/probes/tcp.js";
 import { systemClock } from "../../../src/platform/clock.js";
-import { ManualClock } from "./sources/manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 const GENEROUS_MS = 10_000;
 const OPTIONS = { method: "GET", path: "/status", host: undefined };

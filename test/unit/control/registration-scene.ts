@@ -3,8 +3,8 @@ import type { Probe, ProbeResult, ProbeTarget, RunningProbe } from "../../../src
 import { Registration } from "../../../src/control/registration/registration.js";
 import type { ConsulAnswer } from "../../../src/control/sources/consul/answer.js";
 import type { ConsulClient, ConsulRequest } from "../../../src/control/sources/consul/client.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { consulConfig, RecordingLog } from "./sources/consul-config.js";
-import { ManualClock } from "./sources/manual-clock.js";
 
 /** One call as the agent got it. */
 export interface AgentCall {

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ServiceConfig } from "../../../src/config/model.js";
 import type { ConsulAnswer } from "../../../src/control/sources/consul/answer.js";
+import { settled } from "../../support/manual-clock.js";
 import { seededRandom } from "../../support/seeded-random.js";
 import { RegistrationScene, refusal, refused, serviceConfig, ttlProbe } from "./registration-scene.js";
-import { settled } from "./sources/manual-clock.js";
 
 const REGISTER = "PUT /agent/service/register";
 const REPORT = "PUT /agent/check/update/service%3Aweb-1%3Attl-probe";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createResolver, type DnsFunctions, systemDns } from "../../../src/control/resolver.js";
 import { systemClock } from "../../../src/platform/clock.js";
-import { ManualClock, settled } from "./sources/manual-clock.js";
+import { ManualClock, settled } from "../../support/manual-clock.js";
 
 /** Name servers whose answers the test sets. */
 class FakeDns implements DnsFunctions {

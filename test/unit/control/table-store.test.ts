@@ -6,7 +6,7 @@ import { type KeptTable, TableStore } from "../../../src/control/table-store.js"
 import { StickTable } from "../../../src/core/stick-table.js";
 import { TABLES_VERSION } from "../../../src/core/table-record.js";
 import { StateFile } from "../../../src/platform/state-file.js";
-import { ManualClock } from "./sources/manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 function kept(pool: string, name = "sid", size = 1_000_000): KeptTable {
   return { pool, table: new StickTable({ size, expireMs: 10_000 }), key: { on: "cookie", name } };

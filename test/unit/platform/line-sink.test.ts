@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { LineSink, type LineTarget } from "../../../src/platform/line-sink.js";
-import { ManualClock } from "../control/sources/manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 type Done = (error: Error | undefined, bytes: number) => void;
 

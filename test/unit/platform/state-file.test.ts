@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { StateFile } from "../../../src/platform/state-file.js";
-import { ManualClock } from "../control/sources/manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 async function scene() {
   const folder = await mkdtemp(join(tmpdir(), "pilotfish-state-"));

@@ -7,8 +7,8 @@ import { Affinity, type OpenWish } from "../../../src/proxy/affinity.js";
 import type { ClientFacts } from "../../../src/proxy/message.js";
 import { cookieConfig } from "../../support/cookie-config.js";
 import { requestHead, responseHead } from "../../support/heads.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { apply, backendNamed, endpoint, newPool, terms } from "../../support/pool-fixture.js";
-import { ManualClock } from "../admin/manual-clock.js";
 
 const CLIENT: ClientFacts = {
   remoteAddress: "192.0.2.7",

@@ -4,9 +4,9 @@ import type { Lease } from "../../../src/core/lease.js";
 import type { Pool } from "../../../src/core/pool.js";
 import { AccessRecord } from "../../../src/proxy/access-record.js";
 import { BackendSearch } from "../../../src/proxy/backend-search.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { apply, backendNamed, endpoint, newPool } from "../../support/pool-fixture.js";
 import { retryConfig } from "../../support/retry-config.js";
-import { ManualClock } from "../control/sources/manual-clock.js";
 
 const TIMEOUTS = {
   connectMs: 5_000,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Deadline } from "../../../src/proxy/deadline.js";
-import { ManualClock } from "./http1/manual-clock.js";
+import { ManualClock } from "../../support/manual-clock.js";
 
 function scene() {
   const clock = new ManualClock();
@@ -13,10 +13,10 @@ describe("a deadline", () => {
     const { clock, passed, deadline } = scene();
     const startMs = clock.nowMs();
     deadline.set(100, startMs);
-    clock.advance(99);
+    clock.advanceSync(99);
     expect(passed).toEqual([]);
-    clock.advance(1);
-    clock.advance(1_000);
+    clock.advanceSync(1);
+    clock.advanceSync(1_000);
     expect(passed).toEqual([startMs + 100]);
   });
 
@@ -24,11 +24,11 @@ describe("a deadline", () => {
     const { clock, passed, deadline } = scene();
     const startMs = clock.nowMs();
     deadline.set(100, startMs);
-    clock.advance(60);
+    clock.advanceSync(60);
     deadline.set(100, clock.nowMs());
-    clock.advance(99);
+    clock.advanceSync(99);
     expect(passed).toEqual([]);
-    clock.advance(1);
+    clock.advanceSync(1);
     expect(passed).toEqual([startMs + 160]);
   });
 
@@ -37,7 +37,7 @@ describe("a deadline", () => {
     const startMs = clock.nowMs();
     deadline.set(100, startMs);
     deadline.set(10, startMs);
-    clock.advance(10);
+    clock.advanceSync(10);
     expect(passed).toEqual([startMs + 10]);
   });
 
@@ -47,7 +47,7 @@ describe("a deadline", () => {
       deadline.set(100, clock.nowMs());
       if (stop === "zero") deadline.set(0, clock.nowMs());
       else deadline[stop]();
-      clock.advance(1_000);
+      clock.advanceSync(1_000);
       expect(passed).toEqual([]);
     }
   });
@@ -57,11 +57,11 @@ describe("a deadline", () => {
     deadline.set(100, clock.nowMs());
     deadline.clear();
     deadline.set(50, clock.nowMs());
-    clock.advance(50);
+    clock.advanceSync(50);
     deadline.set(50, clock.nowMs());
     deadline.cancel();
     deadline.set(50, clock.nowMs());
-    clock.advance(50);
+    clock.advanceSync(50);
     expect(passed).toHaveLength(2);
   });
 
@@ -72,7 +72,7 @@ describe("a deadline", () => {
       if (++count < 3) deadline.set(10, clock.nowMs());
     });
     deadline.set(10, clock.nowMs());
-    clock.advance(100);
+    clock.advanceSync(100);
     expect(count).toBe(3);
   });
 });

@@ -4,8 +4,8 @@ import type { ConsulConfig } from "../../../../src/config/model.js";
 import type { ConsulAnswer } from "../../../../src/control/sources/consul/answer.js";
 import type { ConsulRequest } from "../../../../src/control/sources/consul/client.js";
 import { createConsulSource } from "../../../../src/control/sources/consul/source.js";
+import { ManualClock, settled } from "../../../support/manual-clock.js";
 import { consulConfig, consulDiscovery, RecordingLog } from "./consul-config.js";
-import { ManualClock, settled } from "./manual-clock.js";
 import { FakeResolver, RecordingSink } from "./recording-sink.js";
 
 function setUp(discovery: Partial<ConsulDiscoveryConfig> = {}, config: Partial<ConsulConfig> = {}) {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Browser, type LinkInstance } from "../../../../src/control/sources/dns-sd/browser.js";
 import { mapLinkInstances } from "../../../../src/control/sources/dns-sd/mapping.js";
 import type { HeardRecord } from "../../../../src/control/sources/dns-sd/messages.js";
-import { ManualClock } from "./manual-clock.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 
 const service = "_http._tcp.local";
 const sender = { address: "192.0.2.1", link: "eth0" };

@@ -3,8 +3,8 @@ import type { Source } from "../../../../src/control/source.js";
 import type { WorkerOrder, WorkerReport } from "../../../../src/control/sources/dns-sd/messages.js";
 import { createDnsSdSource } from "../../../../src/control/sources/dns-sd/source.js";
 import type { LinkWorker } from "../../../../src/control/sources/dns-sd/worker-host.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { RecordingLog } from "./consul-config.js";
-import { ManualClock } from "./manual-clock.js";
 import { FakeResolver, RecordingSink } from "./recording-sink.js";
 
 const service = "_http._tcp.local";

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { DnsDiscoveryConfig } from "../../../../src/config/dns-model.js";
 import type { Source } from "../../../../src/control/source.js";
 import { createDnsSource } from "../../../../src/control/sources/dns/source.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { RecordingLog } from "./consul-config.js";
 import { at, type Behaviour, FakeNameServers, soa, srv } from "./fake-name-servers.js";
-import { ManualClock } from "./manual-clock.js";
 import { FakeResolver, RecordingSink } from "./recording-sink.js";
 
 const base: DnsDiscoveryConfig = {

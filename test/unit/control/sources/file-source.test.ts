@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createFileSource } from "../../../../src/control/sources/file/file.js";
 import type { FileReading, WatchedFileAccess } from "../../../../src/control/sources/file/watched-file.js";
+import { ManualClock, settled } from "../../../support/manual-clock.js";
 import { RecordingLog } from "./consul-config.js";
-import { ManualClock, settled } from "./manual-clock.js";
 import { FakeResolver, RecordingSink } from "./recording-sink.js";
 
 /** A file the test writes, and events it sends by hand. */

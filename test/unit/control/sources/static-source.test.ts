@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { StaticEndpointConfig } from "../../../../src/config/model.js";
 import { createStaticSource } from "../../../../src/control/sources/static/static.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { RecordingLog } from "./consul-config.js";
-import { ManualClock } from "./manual-clock.js";
 import { FakeResolver, RecordingSink } from "./recording-sink.js";
 
 function given(host: string, port: number, more: Partial<StaticEndpointConfig> = {}): StaticEndpointConfig {

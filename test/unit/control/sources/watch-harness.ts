@@ -1,7 +1,7 @@
 import type { ConsulAnswer } from "../../../../src/control/sources/consul/answer.js";
 import type { ConsulRequest } from "../../../../src/control/sources/consul/client.js";
 import { ConsulWatch } from "../../../../src/control/sources/consul/watch.js";
-import { ManualClock, settled } from "./manual-clock.js";
+import { ManualClock, settled } from "../../../support/manual-clock.js";
 
 /** A request the watch has sent and that was not answered yet. */
 interface Pending {

@@ -8,8 +8,8 @@ import type {
   RequestHead,
 } from "../../../../src/proxy/message.js";
 import { responseHead } from "../../../support/heads.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { FakeConnection } from "./fake-connection.js";
-import { ManualClock } from "./manual-clock.js";
 
 /** An exchange played by the test. */
 export class FakeExchange implements DownstreamReceiver {

@@ -7,10 +7,10 @@ import type {
   ResponseHead,
   UpstreamReceiver,
 } from "../../../../src/proxy/message.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { backendOf } from "../../../support/pool-fixture.js";
 import { DownstreamScene } from "./downstream-scene.js";
 import { FakeConnection } from "./fake-connection.js";
-import { ManualClock } from "./manual-clock.js";
 
 /** What a client gets of a backend's bytes. */
 export interface ObservedAnswer {

@@ -5,10 +5,10 @@ import { Http1Upstream } from "../../../../src/proxy/http1/upstream.js";
 import { CHUNK_END, chunkStart, lastChunk, requestHeadText } from "../../../../src/proxy/http1/writer.js";
 import type { FieldList, ResponseHead, UpstreamReceiver } from "../../../../src/proxy/message.js";
 import { requestHead } from "../../../support/heads.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { backendOf } from "../../../support/pool-fixture.js";
 import { DownstreamScene } from "./downstream-scene.js";
 import { FakeConnection } from "./fake-connection.js";
-import { ManualClock } from "./manual-clock.js";
 
 /** A request as an exchange saw it. */
 export interface ObservedRequest {

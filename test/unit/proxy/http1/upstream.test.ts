@@ -4,9 +4,9 @@ import type { ProxyError } from "../../../../src/proxy/errors.js";
 import { Http1Upstream } from "../../../../src/proxy/http1/upstream.js";
 import type { UpstreamReceiver } from "../../../../src/proxy/message.js";
 import { requestHead } from "../../../support/heads.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { backendOf } from "../../../support/pool-fixture.js";
 import { FakeConnection } from "./fake-connection.js";
-import { ManualClock } from "./manual-clock.js";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
