@@ -1,7 +1,5 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,23 +10,25 @@ import { AdminClient, type WatchEventsResponse } from "../../src/admin/generated
 import { AdminServer } from "../../src/admin/server.js";
 import type { AdminGrpcConfig } from "../../src/config/model.js";
 import type { Pool } from "../../src/core/pool.js";
+import {
+  ADMIN,
+  AdminStream,
+  callAdmin,
+  type Json,
+  plain,
+  refusalOf,
+  runClient,
+} from "../support/admin-client.js";
 import { backendOf, endpointOf, poolOf, Scene, silentLog } from "../unit/admin/scene.js";
 
 // Everything here goes through a client that learns the API by reflection alone.
-// The program itself and not its launcher, which would outlive a kill of its child.
-const buf = createRequire(import.meta.url).resolve(
-  `@bufbuild/buf-${process.platform}-${process.arch}/bin/buf`,
-);
 const tls = fileURLToPath(new URL("../unit/admin/tls/", import.meta.url));
-const ADMIN = "pilotfish.admin.v1.Admin";
 const LOOPBACK: AdminGrpcConfig = {
   address: { kind: "tcp", host: "127.0.0.1", port: 0 },
   tls: undefined,
   tokenFile: undefined,
   insecure: false,
 };
-
-type Json = Record<string, unknown>;
 
 const folder = mkdtempSync(join(tmpdir(), "pilotfish-admin-"));
 const undo: (() => Promise<void>)[] = [];
@@ -54,96 +54,11 @@ async function start(
   return { server, address };
 }
 
-/** Arguments of buf for a plain connection. */
-function plain(...args: readonly string[]): string[] {
-  return ["curl", "--http2-prior-knowledge", "--protocol", "grpc", ...args];
-}
-
-interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: readonly string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(buf, args, { timeout: 15_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
-    });
-  });
-}
-
-async function call(address: string, method: string, request: Json = {}): Promise<Json> {
-  const ended = await run(plain("-d", JSON.stringify(request), `http://${address}/${ADMIN}/${method}`));
-  expect(ended.stderr).toBe("");
-  return JSON.parse(ended.stdout) as Json;
-}
-
-async function refusal(address: string, method: string, request: Json): Promise<Json> {
-  const ended = await run(plain("-d", JSON.stringify(request), `http://${address}/${ADMIN}/${method}`));
-  expect(ended.code).not.toBe(0);
-  return JSON.parse(ended.stderr) as Json;
-}
-
-/** A call whose answers are read one by one. */
-class Stream {
-  readonly #child: ChildProcess;
-  readonly #messages: Json[] = [];
-  readonly #ended: Promise<number | null>;
-  #text = "";
-  #onMessage: (() => void) | undefined;
-  #isOver = false;
-
-  constructor(address: string, method: string, request: Json = {}) {
-    this.#child = spawn(buf, plain("-d", JSON.stringify(request), `http://${address}/${ADMIN}/${method}`));
-    this.#child.stdout?.on("data", (chunk: Buffer) => this.#read(chunk.toString()));
-    this.#ended = new Promise((resolve) => {
-      this.#child.once("close", (code) => {
-        this.#isOver = true;
-        resolve(code);
-        this.#onMessage?.();
-      });
-    });
-    undo.push(() => this.stop());
-  }
-
-  /** The next message; undefined when the stream has ended. */
-  async next(): Promise<Json | undefined> {
-    while (this.#messages.length === 0 && !this.#isOver) {
-      await new Promise<void>((resolve) => {
-        this.#onMessage = resolve;
-      });
-    }
-    return this.#messages.shift();
-  }
-
-  /** The first message that passes. */
-  async until(passes: (message: Json) => boolean): Promise<Json> {
-    for (let message = await this.next(); message !== undefined; message = await this.next()) {
-      if (passes(message)) return message;
-    }
-    throw new Error("the stream ended before");
-  }
-
-  /** The exit code of the client, once the server has ended the stream. */
-  ended(): Promise<number | null> {
-    return this.#ended;
-  }
-
-  async stop(): Promise<void> {
-    this.#child.kill();
-    await this.#ended;
-  }
-
-  #read(text: string): void {
-    this.#text += text;
-    // Messages come as indented objects, so that only the last line of each is a lone brace.
-    for (let end = this.#text.indexOf("\n}\n"); end >= 0; end = this.#text.indexOf("\n}\n")) {
-      this.#messages.push(JSON.parse(this.#text.slice(0, end + 2)) as Json);
-      this.#text = this.#text.slice(end + 3);
-    }
-    this.#onMessage?.();
-  }
+/** A stream that ends with its test. */
+function openStream(address: string, method: string, request: Json = {}): AdminStream {
+  const stream = new AdminStream(address, method, request);
+  undo.push(() => stream.stop());
+  return stream;
 }
 
 function pick(avoid: readonly string[] = []): string | undefined {
@@ -158,14 +73,14 @@ function pick(avoid: readonly string[] = []): string | undefined {
 describe("reflection", () => {
   it("lets a client with no proto file list services and methods", async () => {
     const { address } = await start();
-    const services = await run(plain("--list-services", `http://${address}`));
+    const services = await runClient(plain("--list-services", `http://${address}`));
     expect(services.stdout.trim().split("\n")).toEqual([
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
       "grpc.reflection.v1alpha.ServerReflection",
       ADMIN,
     ]);
-    const methods = await run(plain("--list-methods", `http://${address}`));
+    const methods = await runClient(plain("--list-methods", `http://${address}`));
     expect(methods.stdout).toContain(`${ADMIN}/ExplainPick`);
     expect(methods.stdout.split("\n").filter((line) => line.startsWith(ADMIN))).toHaveLength(21);
   });
@@ -173,7 +88,7 @@ describe("reflection", () => {
   it.each(["grpc-v1", "grpc-v1alpha"])("speaks %s", async (protocol) => {
     const { address } = await start();
     const args = plain("--reflect-protocol", protocol, "-d", "{}", `http://${address}/${ADMIN}/GetInfo`);
-    expect(JSON.parse((await run(args)).stdout)).toMatchObject({
+    expect(JSON.parse((await runClient(args)).stdout)).toMatchObject({
       version: "1.2.3",
       state: "PROXY_STATE_READY",
     });
@@ -185,7 +100,7 @@ describe("health", () => {
     const { server, address } = await start();
     const check = async (service: string) => {
       const url = `http://${address}/grpc.health.v1.Health/Check`;
-      const ended = await run(plain("-d", JSON.stringify({ service }), url));
+      const ended = await runClient(plain("-d", JSON.stringify({ service }), url));
       return ended.code === 0
         ? (JSON.parse(ended.stdout) as Json).status
         : (JSON.parse(ended.stderr) as Json).code;
@@ -201,53 +116,53 @@ describe("health", () => {
 describe("unary calls", () => {
   it("change the weight for the very next pick", async () => {
     const { address } = await start();
-    const answer = await call(address, "SetWeight", { pool: "web", backend: "web-1", weight: 0 });
+    const answer = await callAdmin(address, "SetWeight", { pool: "web", backend: "web-1", weight: 0 });
     expect(answer).toMatchObject({
       backends: [{ id: "web-1", weight: { discovered: 1, override: { weight: 0 } } }],
     });
     expect([pick(), pick(), pick()]).toEqual(["web-2", "web-2", "web-2"]);
-    await call(address, "SetWeight", { pool: "web", backend: "web-1", clear: true });
+    await callAdmin(address, "SetWeight", { pool: "web", backend: "web-1", clear: true });
     expect(pick()).toBe("web-1");
   });
 
   it("take a backend out and back, eject and return it", async () => {
     const { address } = await start();
     const names = { pool: "web", backend: "10.0.0.1:81" };
-    await call(address, "SetState", { ...names, state: "ADMIN_STATE_MAINT", reason: "disk" });
+    await callAdmin(address, "SetState", { ...names, state: "ADMIN_STATE_MAINT", reason: "disk" });
     expect([pick(), pick()]).toEqual(["web-2", "web-2"]);
-    await call(address, "SetState", { ...names, state: "ADMIN_STATE_READY" });
-    const { backends } = await call(address, "EjectBackend", { ...names, ttl: "60s" });
+    await callAdmin(address, "SetState", { ...names, state: "ADMIN_STATE_READY" });
+    const { backends } = await callAdmin(address, "EjectBackend", { ...names, ttl: "60s" });
     expect(backends).toMatchObject([{ detection: { state: "DETECTION_STATE_EJECTED", cause: "manual" } }]);
     expect([pick(), pick()]).toEqual(["web-2", "web-2"]);
-    expect(await refusal(address, "EjectBackend", { pool: "web", backend: "web-2" })).toMatchObject({
+    expect(await refusalOf(address, "EjectBackend", { pool: "web", backend: "web-2" })).toMatchObject({
       code: "failed_precondition",
     });
-    await call(address, "UnejectBackend", names);
+    await callAdmin(address, "UnejectBackend", names);
     expect(pick()).toBe("web-1");
   });
 
   it("show pools, backends, statistics, discovery and decisions", async () => {
     const { address } = await start();
     pick();
-    expect(await call(address, "ListPools")).toMatchObject({
+    expect(await callAdmin(address, "ListPools")).toMatchObject({
       pools: [{ name: "api" }, { name: "web" }],
       totalSize: 2,
     });
-    const page = await call(address, "ListBackends", { pageSize: 2 });
+    const page = await callAdmin(address, "ListBackends", { pageSize: 2 });
     expect(page).toMatchObject({ totalSize: 3, backends: [{ id: "api-1" }, { id: "web-1" }] });
-    const rest = await call(address, "ListBackends", { pageSize: 2, pageToken: page.nextPageToken });
+    const rest = await callAdmin(address, "ListBackends", { pageSize: 2, pageToken: page.nextPageToken });
     expect(rest).toMatchObject({ backends: [{ id: "web-2" }] });
     expect(rest.nextPageToken).toBeUndefined();
-    expect(await call(address, "GetStats", { pool: "web" })).toMatchObject({
+    expect(await callAdmin(address, "GetStats", { pool: "web" })).toMatchObject({
       pools: [{ counters: { served: 1 } }],
     });
-    expect(await call(address, "ResetStats", {})).toMatchObject({ pools: ["web", "api"] });
-    const [stats] = (await call(address, "GetStats", { pool: "web" })).pools as { counters: Json }[];
+    expect(await callAdmin(address, "ResetStats", {})).toMatchObject({ pools: ["web", "api"] });
+    const [stats] = (await callAdmin(address, "GetStats", { pool: "web" })).pools as { counters: Json }[];
     expect(stats?.counters.served).toBeUndefined();
-    expect(await call(address, "GetDiscovery", { pool: "web" })).toMatchObject({
+    expect(await callAdmin(address, "GetDiscovery", { pool: "web" })).toMatchObject({
       pools: [{ sources: [{ state: "SOURCE_STATE_STALE", details: { index: "17" } }] }],
     });
-    const trace = await call(address, "ExplainPick", { pool: "web" });
+    const trace = await callAdmin(address, "ExplainPick", { pool: "web" });
     expect(trace).toMatchObject({
       algorithm: "leastconn",
       totalCandidates: 2,
@@ -258,16 +173,16 @@ describe("unary calls", () => {
 
   it("steer the process", async () => {
     const { address } = await start();
-    expect(await call(address, "SetLogLevel", { level: "LOG_LEVEL_DEBUG" })).toEqual({
+    expect(await callAdmin(address, "SetLogLevel", { level: "LOG_LEVEL_DEBUG" })).toEqual({
       level: "LOG_LEVEL_DEBUG",
       previous: "LOG_LEVEL_INFO",
     });
     expect(scene.level).toBe("debug");
-    expect(await call(address, "CheckConfig", { text: "nmae: x" })).toMatchObject({
+    expect(await callAdmin(address, "CheckConfig", { text: "nmae: x" })).toMatchObject({
       problems: [{ line: 3, column: 5 }],
     });
-    expect(await call(address, "CheckConfig", { text: "version: 1" })).toEqual({ valid: true });
-    expect(await call(address, "DrainProxy", { deadline: "2.5s" })).toMatchObject({
+    expect(await callAdmin(address, "CheckConfig", { text: "version: 1" })).toEqual({ valid: true });
+    expect(await callAdmin(address, "DrainProxy", { deadline: "2.5s" })).toMatchObject({
       state: "PROXY_STATE_DRAINING",
     });
     expect(scene.drained).toEqual([2500]);
@@ -291,7 +206,7 @@ describe("unary calls", () => {
     ["DrainBackend", { backend: "web-1", cutAtDeadline: true }, "invalid_argument", "cut_at_deadline: needs"],
   ] as const)("%s refuses with a status and a sentence: case %#", async (method, request, code, sentence) => {
     const { address } = await start();
-    const answer = await refusal(address, method, request);
+    const answer = await refusalOf(address, method, request);
     expect(answer.code).toBe(code);
     expect(answer.message).toContain(sentence);
   });
@@ -302,7 +217,7 @@ describe("limits", () => {
     const { address } = await start();
     const request = join(folder, "large.json");
     writeFileSync(request, JSON.stringify({ text: "x".repeat(1024 * 1024) }));
-    const ended = await run(plain("-d", `@${request}`, `http://${address}/${ADMIN}/CheckConfig`));
+    const ended = await runClient(plain("-d", `@${request}`, `http://${address}/${ADMIN}/CheckConfig`));
     expect(JSON.parse(ended.stderr)).toMatchObject({ code: "resource_exhausted" });
   });
 
@@ -344,7 +259,7 @@ describe("streams", () => {
   it("DrainBackend reports what is left until nothing is, and the drain stays", async () => {
     const { address } = await start();
     const lease = web.acquire([backendOf(web, "web-2")], scene.clock.nowMs());
-    const stream = new Stream(address, "DrainBackend", { pool: "web", backend: "web-1", deadline: "60s" });
+    const stream = openStream(address, "DrainBackend", { pool: "web", backend: "web-1", deadline: "60s" });
     expect(await stream.next()).toMatchObject({
       progress: "DRAIN_PROGRESS_DRAINING",
       inFlight: 1,
@@ -362,17 +277,17 @@ describe("streams", () => {
   it("DrainBackend leaves the drain in force when the client goes", async () => {
     const { address } = await start();
     web.acquire([backendOf(web, "web-2")], scene.clock.nowMs());
-    const stream = new Stream(address, "DrainBackend", { pool: "web", backend: "web-1" });
+    const stream = openStream(address, "DrainBackend", { pool: "web", backend: "web-1" });
     await stream.next();
     await stream.stop();
-    expect(await call(address, "ListBackends", { pool: "web", backend: "web-1" })).toMatchObject({
+    expect(await callAdmin(address, "ListBackends", { pool: "web", backend: "web-1" })).toMatchObject({
       backends: [{ admin: { state: "ADMIN_STATE_DRAIN" } }],
     });
   });
 
   it("WatchEvents tells the state, then what happens, and resumes", async () => {
     const { address } = await start();
-    const stream = new Stream(address, "WatchEvents", { pool: "web" });
+    const stream = openStream(address, "WatchEvents", { pool: "web" });
     expect(await stream.next()).toMatchObject({
       present: { pools: [{ name: "web" }], backends: [{ id: "web-1" }, { id: "web-2" }], complete: true },
     });
@@ -381,13 +296,13 @@ describe("streams", () => {
     expect(event).toMatchObject({
       event: { id: "web-1", stateChanged: { fact: "FACT_CHECK", from: "unchecked", to: "down" } },
     });
-    const resumed = new Stream(address, "WatchEvents", { pool: "web", fromSequence: event?.sequence });
+    const resumed = openStream(address, "WatchEvents", { pool: "web", fromSequence: event?.sequence });
     expect(await resumed.next()).toEqual(event);
   });
 
   it("WatchStats sends everything, then changes", async () => {
     const { address } = await start();
-    const stream = new Stream(address, "WatchStats", { interval: "0.1s" });
+    const stream = openStream(address, "WatchStats", { interval: "0.1s" });
     expect(await stream.next()).toMatchObject({
       sequence: "1",
       complete: true,
@@ -434,7 +349,7 @@ describe("streams", () => {
 
   it("end when the server stops, and so does the server", async () => {
     const { server, address } = await start();
-    const stream = new Stream(address, "WatchEvents");
+    const stream = openStream(address, "WatchEvents");
     await stream.next();
     await server.stop(2000);
     expect(await stream.ended()).not.toBe(0);
@@ -448,13 +363,14 @@ describe("the door", () => {
   it("is shut without the token, for reflection and health too, and follows the file", async () => {
     writeFileSync(tokenFile, "secret-1\n");
     const { address } = await start({ tokenFile });
-    const list = (...args: readonly string[]) => run(plain(...args, "--list-services", `http://${address}`));
+    const list = (...args: readonly string[]) =>
+      runClient(plain(...args, "--list-services", `http://${address}`));
     expect((await list()).stderr).toContain("not authenticated");
     expect((await list("--reflect-header", "authorization: Bearer secret-2")).code).not.toBe(0);
     expect((await list("--reflect-header", "authorization: Bearer secret-1")).stdout).toContain(ADMIN);
     const schema = fileURLToPath(new URL("../../proto", import.meta.url));
     const ask = (...args: readonly string[]) =>
-      run(plain("--schema", schema, ...args, "-d", "{}", `http://${address}/${ADMIN}/GetInfo`));
+      runClient(plain("--schema", schema, ...args, "-d", "{}", `http://${address}/${ADMIN}/GetInfo`));
     expect(JSON.parse((await ask()).stderr)).toMatchObject({ code: "unauthenticated" });
     expect((await ask("-H", "authorization: bearer secret-1")).code).toBe(0);
     writeFileSync(tokenFile, "secret-2");
@@ -474,7 +390,7 @@ describe("the door", () => {
     const keyFile = join(tls, "key.pem");
     const one = await start({ tls: { certFile, keyFile, clientCaFile: undefined } });
     const secure = (address: string, ...more: readonly string[]) =>
-      run([
+      runClient([
         "curl",
         "--protocol",
         "grpc",
@@ -486,7 +402,7 @@ describe("the door", () => {
         `https://${address}/${ADMIN}/GetInfo`,
       ]);
     expect(JSON.parse((await secure(one.address)).stdout)).toMatchObject({ version: "1.2.3" });
-    expect((await run(plain("--list-services", `http://${one.address}`))).code).not.toBe(0);
+    expect((await runClient(plain("--list-services", `http://${one.address}`))).code).not.toBe(0);
     const two = await start({ tls: { certFile, keyFile, clientCaFile: certFile } });
     expect((await secure(two.address)).code).not.toBe(0);
     expect((await secure(two.address, "--cert", certFile, "--key", keyFile)).code).toBe(0);
@@ -496,7 +412,9 @@ describe("the door", () => {
     const path = join(folder, "admin.sock");
     const { address } = await start({ address: { kind: "unix", path, mode: undefined } });
     expect(address).toBe(`unix:${path}`);
-    const ended = await run(plain("--unix-socket", path, "-d", "{}", `http://localhost/${ADMIN}/GetInfo`));
+    const ended = await runClient(
+      plain("--unix-socket", path, "-d", "{}", `http://localhost/${ADMIN}/GetInfo`),
+    );
     expect(JSON.parse(ended.stdout)).toMatchObject({ pid: 42 });
   });
 
@@ -511,7 +429,7 @@ describe("the door", () => {
       await new Promise<void>((resolve) => socket.once("close", () => resolve()));
       (await dial(target)).resetAndDestroy();
     }
-    expect(await call(plainDoor.address, "GetInfo")).toMatchObject({ version: "1.2.3" });
+    expect(await callAdmin(plainDoor.address, "GetInfo")).toMatchObject({ version: "1.2.3" });
   });
 });
 

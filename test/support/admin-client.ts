@@ -10,19 +10,47 @@ const CALL_MS = 15_000;
 
 export type Json = Readonly<Record<string, unknown>>;
 
+/** The full name of the service. */
+export const ADMIN = "pilotfish.admin.v1.Admin";
+
+/** How a run of the client ended. */
+export interface Ended {
+  /** 0 when the server answered well. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Arguments of the client for a plain connection. */
+export function plain(...args: readonly string[]): string[] {
+  return ["curl", "--http2-prior-knowledge", "--protocol", "grpc", ...args];
+}
+
+/** Runs the client to its end. */
+export function runClient(args: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(buf, args, { timeout: CALL_MS }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+    });
+  });
+}
+
 function argumentsOf(address: string, method: string, request: Json): string[] {
-  const url = `http://${address}/pilotfish.admin.v1.Admin/${method}`;
-  return ["curl", "--http2-prior-knowledge", "--protocol", "grpc", "-d", JSON.stringify(request), url];
+  return plain("-d", JSON.stringify(request), `http://${address}/${ADMIN}/${method}`);
 }
 
 /** Calls the admin API by a client that knows it only by reflection. Rejects with the refusal. */
-export function callAdmin(address: string, method: string, request: Json = {}): Promise<Json> {
-  return new Promise((resolve, reject) => {
-    execFile(buf, argumentsOf(address, method, request), { timeout: CALL_MS }, (error, stdout, stderr) => {
-      if (error === null) resolve(JSON.parse(stdout) as Json);
-      else reject(new Error(`${method}: ${stderr === "" ? error.message : stderr}`));
-    });
-  });
+export async function callAdmin(address: string, method: string, request: Json = {}): Promise<Json> {
+  const { code, stdout, stderr } = await runClient(argumentsOf(address, method, request));
+  if (code !== 0 || stderr !== "") throw new Error(`${method}: ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout) as Json;
+}
+
+/** The status and words with which the admin API refuses a call. Rejects when it does not. */
+export async function refusalOf(address: string, method: string, request: Json = {}): Promise<Json> {
+  const { code, stdout, stderr } = await runClient(argumentsOf(address, method, request));
+  if (code === 0) throw new Error(`${method} was not refused: ${stdout}`);
+  return JSON.parse(stderr) as Json;
 }
 
 /** A call of the same client whose answers are read one by one. */
@@ -48,6 +76,11 @@ export class AdminStream {
         this.#onNews?.();
       });
     });
+  }
+
+  /** The next message. Rejects when the stream ends before. */
+  next(): Promise<Json> {
+    return this.until(() => true);
   }
 
   /** The first message that passes. Rejects when the stream ends before. */
