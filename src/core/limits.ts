@@ -14,6 +14,8 @@ export interface LimitsHost {
   backends(): Iterable<Backend>;
   /** A backend became full, or has room again. */
   moved(backend: Backend): void;
+  /** The same may be so for tunnels. */
+  tunnelLimitMoved(backend: Backend): void;
   /** Something may be due earlier than `nextDueMs` said. */
   dueMoved(): void;
 }
@@ -44,7 +46,11 @@ export class Limits {
     const asked = override === undefined ? (maxRequestsPerBackend ?? 0) : 0;
     const loaded = limitAt(asked, growingLimit, this.#load);
     const requests = rampedLimit(leastLimit(loaded, this.#adaptiveOf(backend)), ramp);
-    backend.tunnelLimit = probation.limit(all);
+    const tunnelLimit = probation.limit(all);
+    if (backend.tunnelLimit !== tunnelLimit) {
+      backend.tunnelLimit = tunnelLimit;
+      this.#host.tunnelLimitMoved(backend);
+    }
     // What is open counts tunnels too, so that room for requests is what lies above them.
     const limit = probation.limit(leastLimit(all, requests === 0 ? 0 : requests + tunnels));
     if (row.limit === limit) return;

@@ -67,6 +67,7 @@ export class Line {
   #longest = 0;
   /** How many stand here only because their key belongs here. */
   #unboundCount = 0;
+  #firstTunnel: Place | undefined;
   #tunnelCount = 0;
 
   constructor(backend?: Backend) {
@@ -88,10 +89,7 @@ export class Line {
 
   /** Of the tunnels, who is served next. */
   get firstTunnel(): Place | undefined {
-    if (this.#tunnelCount === 0) return undefined;
-    let place = this.#first;
-    while (place !== undefined && !place.isTunnel) place = place.next;
-    return place;
+    return this.#firstTunnel;
   }
 
   /** The longest it has been since the maxima were last cleared. */
@@ -117,7 +115,10 @@ export class Line {
     this.#length++;
     place.isBound = this.backend !== undefined && place.waiter.bound === this.backend;
     if (!place.isBound) this.#unboundCount++;
-    if (place.isTunnel) this.#tunnelCount++;
+    if (place.isTunnel) {
+      this.#tunnelCount++;
+      if (this.#firstTunnel === undefined || place.precedes(this.#firstTunnel)) this.#firstTunnel = place;
+    }
     if (this.#length > this.#longest) this.#longest = this.#length;
   }
 
@@ -127,11 +128,20 @@ export class Line {
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
+    if (place.isTunnel) this.#leaveTunnels(place);
     place.line = undefined;
     place.previous = undefined;
     place.next = undefined;
     this.#length--;
     if (!place.isBound) this.#unboundCount--;
-    if (place.isTunnel) this.#tunnelCount--;
+  }
+
+  #leaveTunnels(place: Place): void {
+    this.#tunnelCount--;
+    if (place !== this.#firstTunnel) return;
+    let { next } = place;
+    if (this.#tunnelCount === 0) next = undefined;
+    while (next?.isTunnel === false) next = next.next;
+    this.#firstTunnel = next;
   }
 }

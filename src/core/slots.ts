@@ -277,25 +277,11 @@ export class Slots {
   #pick(wish: Wish, nowMs: number): Backend | undefined {
     const picked = this.#tiers.pick(wish.avoid, wish.hash);
     if (wish.isTunnel === true && (picked === undefined || wish.avoid.includes(picked)))
-      return this.#pickForTunnel(wish) ?? picked;
+      return (this.#areTunnelsApart ? this.#tiers.pickForTunnel(wish.avoid) : undefined) ?? picked;
     if (picked === undefined || !picked.probation.wantsRepeatable(nowMs)) return picked;
     // In a panic others may be worse.
     const isForAll = wish.isRepeatable === true || this.#tiers.state.isPanicking;
     return isForAll ? picked : otherThan(this.#tiers, picked, wish);
-  }
-
-  /** The least loaded backend that is at the limit of its requests alone; seldom asked for, so it looks at all. */
-  #pickForTunnel(wish: Wish): Backend | undefined {
-    if (!this.#areTunnelsApart) return undefined;
-    let best: Backend | undefined;
-    let least = Number.POSITIVE_INFINITY;
-    for (const backend of this.#tiers.working()) {
-      const load = (backend.inFlight + 1) / backend.row.weight16;
-      if (load >= least || this.#isFullFor(backend, wish) || wish.avoid.includes(backend)) continue;
-      best = backend;
-      least = load;
-    }
-    return best;
   }
 
   #take(backend: Backend, nowMs: number, isTunnel = false): Lease {

@@ -41,6 +41,7 @@ export class Standing {
         options: () => host.options(),
         backends: () => host.backends(),
         moved: (backend) => this.tiers.place(backend),
+        tunnelLimitMoved: (backend) => this.tiers.tunnelLimitMoved(backend),
         dueMoved: () => host.dueMoved(),
       },
       overrides.book,

@@ -1,6 +1,7 @@
 import type { Backend } from "./backend.js";
 import type { Balancer } from "./balancer.js";
 import type { Outcome } from "./outcome.js";
+import { Roster } from "./roster.js";
 import { ZonedBalancer, type ZoneOptions } from "./zoned-balancer.js";
 
 /** What tiers go by. Read at every change, so that a new configuration needs no new tiers. */
@@ -29,20 +30,26 @@ const OVERPROVISIONING_PERCENT = 140;
 /** The backends of one tier that discovery and operator let work, and a balancer over the healthy ones. */
 class Tier {
   readonly number: number;
-  balancer: Balancer;
+  /** The healthy ones. */
+  readonly roster: Roster;
   readonly candidates = new Set<Backend>();
-  /** Filed in the balancer: everything speaks for them. */
+  /** Filed in the roster: everything speaks for them. */
   healthy = 0;
 
   constructor(number: number, balancer: Balancer) {
     this.number = number;
-    this.balancer = balancer;
+    this.roster = new Roster(balancer);
   }
 
   /** The same backends in another balancer. */
   rebalance(balancer: Balancer): void {
-    this.balancer = balancer;
-    for (const backend of this.candidates) if (backend.isFiled) balancer.add(backend);
+    this.roster.balancer = balancer;
+    for (const backend of this.filed()) balancer.add(backend);
+  }
+
+  /** Those in the roster. */
+  *filed(): Generator<Backend, void, void> {
+    for (const backend of this.candidates) if (backend.isFiled) yield backend;
   }
 
   get healthyPercent(): number {
@@ -51,13 +58,13 @@ class Tier {
 
   file(backend: Backend): void {
     if (backend.isFiled === backend.isEligible) {
-      if (backend.isFiled) this.balancer.reweigh(backend);
+      if (backend.isFiled) this.roster.reweigh(backend);
     } else if (backend.isFiled) {
       this.unfile(backend);
     } else {
       backend.isFiled = true;
       this.healthy++;
-      this.balancer.add(backend);
+      this.roster.add(backend);
     }
   }
 
@@ -65,27 +72,27 @@ class Tier {
     if (!backend.isFiled) return;
     backend.isFiled = false;
     this.healthy--;
-    this.balancer.remove(backend);
+    this.roster.remove(backend);
   }
 }
 
 /** Those who take work in a panic, healthy or not. */
 class Panic {
-  readonly balancer: Balancer;
+  readonly roster: Roster;
   readonly members = new Set<Backend>();
 
   constructor(balancer: Balancer) {
-    this.balancer = balancer;
+    this.roster = new Roster(balancer);
   }
 
   add(backend: Backend): void {
     if (this.members.has(backend)) return;
     this.members.add(backend);
-    this.balancer.add(backend);
+    this.roster.add(backend);
   }
 
   remove(backend: Backend): void {
-    if (this.members.delete(backend)) this.balancer.remove(backend);
+    if (this.members.delete(backend)) this.roster.remove(backend);
   }
 }
 
@@ -142,7 +149,7 @@ export class Tiers {
 
   /** What zones mean for the tier in use, in words; empty where they make no difference. */
   get zoneWords(): string {
-    const balancer = this.#inUse?.balancer;
+    const balancer = this.#inUse?.roster.balancer;
     if (!(balancer instanceof ZonedBalancer)) return "";
     return this.#panic === undefined ? balancer.words : "zones make no difference in a panic";
   }
@@ -178,12 +185,6 @@ export class Tiers {
     return backend.isFiled && this.#tierOf.get(backend) === this.#inUse;
   }
 
-  /** Those that take new work as things stand. */
-  *working(): Generator<Backend, void, void> {
-    for (const backend of this.#panic?.members ?? this.#inUse?.candidates ?? [])
-      if (this.takesWork(backend)) yield backend;
-  }
-
   /** Brings the place of a backend in line with its facts, weight, limit and tier. `settle` has to follow. */
   place(backend: Backend): void {
     const number = this.numberOf(backend);
@@ -205,7 +206,13 @@ export class Tiers {
       this.#healthy += tier.healthy - before;
       this.#isStale = true;
     }
-    if (this.#panic?.members.has(backend)) this.#panic.balancer.reweigh(backend);
+    if (this.#panic?.members.has(backend)) this.#panic.roster.reweigh(backend);
+  }
+
+  /** The limit of a backend for tunnels changed; of the one for requests `place` is told, when it makes a difference. */
+  tunnelLimitMoved(backend: Backend): void {
+    if (backend.isFiled) this.#rosterOf(backend)?.tunnelLimitMoved(backend);
+    if (this.#panic?.members.has(backend)) this.#panic.roster.tunnelLimitMoved(backend);
   }
 
   /** Decides who takes new work. Answers the state before; the same object when nothing changed. */
@@ -234,54 +241,60 @@ export class Tiers {
    * another one: a connection that failed goes to a backup before it goes to the same backend again.
    */
   pick(avoid: readonly Backend[], hash?: number): Backend | undefined {
-    if (this.#panic !== undefined) return this.#panic.balancer.pick(avoid, hash);
+    if (this.#panic !== undefined) return this.#panic.roster.balancer.pick(avoid, hash);
     const tier = this.#inUse;
     if (tier === undefined) return undefined;
-    const picked = tier.balancer.pick(avoid, hash);
+    const picked = tier.roster.balancer.pick(avoid, hash);
     if (avoid.length === 0 || this.#tiers.length === 1) return picked;
     if (picked === undefined ? !isAvoidedWhole(tier, avoid) : !avoid.includes(picked)) return picked;
     return this.#pickBehind(tier, avoid, hash) ?? picked;
   }
 
+  /** Of those that take new work, the least loaded with room for a tunnel, even at its limit of requests alone. */
+  pickForTunnel(avoid: readonly Backend[]): Backend | undefined {
+    if (this.#panic !== undefined) return this.#panic.roster.firstForTunnel(avoid, this.#panic.members);
+    return this.#inUse?.roster.firstForTunnel(avoid, this.#inUse.filed());
+  }
+
   /** Where a hash belongs as things stand, whatever the load; undefined where the balancer goes by none. */
   placeOf(hash: number): Backend | undefined {
-    return (this.#panic ?? this.#inUse)?.balancer.placeOf?.(hash);
+    return (this.#panic ?? this.#inUse)?.roster.balancer.placeOf?.(hash);
   }
 
   /** The backend of the tier in use where a key belongs, at its limit or not; undefined where no key insists on one. */
   home(avoid: readonly Backend[], hash: number): Backend | undefined {
-    const balancer = this.#panic?.balancer ?? this.#inUse?.balancer;
-    return balancer?.home?.(avoid, hash);
+    return (this.#panic ?? this.#inUse)?.roster.balancer.home?.(avoid, hash);
   }
 
   /** A lease was taken; the row counts it already. */
   taken(backend: Backend): void {
     this.leases++;
-    if (backend.isFiled) this.#balancerOf(backend)?.taken(backend);
-    if (this.#panic?.members.has(backend)) this.#panic.balancer.taken(backend);
+    if (backend.isFiled) this.#rosterOf(backend)?.taken(backend);
+    if (this.#panic?.members.has(backend)) this.#panic.roster.taken(backend);
   }
 
   /** A lease was given back; the row counts it already. */
   released(backend: Backend): void {
-    if (backend.isFiled) this.#balancerOf(backend)?.released(backend);
-    if (this.#panic?.members.has(backend)) this.#panic.balancer.released(backend);
+    if (backend.isFiled) this.#rosterOf(backend)?.released(backend);
+    if (this.#panic?.members.has(backend)) this.#panic.roster.released(backend);
   }
 
   /** How a lease went, told before its release. */
   observe(backend: Backend, latencyMs: number, outcome: Outcome, nowMs: number): void {
-    if (backend.isFiled) this.#balancerOf(backend)?.observe?.(backend, latencyMs, outcome, nowMs);
-    if (this.#panic?.members.has(backend)) this.#panic.balancer.observe?.(backend, latencyMs, outcome, nowMs);
+    if (backend.isFiled) this.#rosterOf(backend)?.balancer.observe?.(backend, latencyMs, outcome, nowMs);
+    if (this.#panic?.members.has(backend))
+      this.#panic.roster.balancer.observe?.(backend, latencyMs, outcome, nowMs);
   }
 
-  #balancerOf(backend: Backend): Balancer | undefined {
+  #rosterOf(backend: Backend): Roster | undefined {
     // Nearly every pool has one tier, and then nothing has to be looked up.
     const tier = this.#tiers.length === 1 ? this.#tiers[0] : this.#tierOf.get(backend);
-    return tier?.balancer;
+    return tier?.roster;
   }
 
   #pickBehind(tier: Tier, avoid: readonly Backend[], hash: number | undefined): Backend | undefined {
     for (let at = this.#tiers.indexOf(tier) + 1; at < this.#tiers.length; at++) {
-      const backup = this.#tiers[at]?.balancer.pick(avoid, hash);
+      const backup = this.#tiers[at]?.roster.balancer.pick(avoid, hash);
       if (backup !== undefined && !avoid.includes(backup)) return backup;
     }
     return undefined;

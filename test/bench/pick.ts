@@ -1,6 +1,7 @@
 /**
  * What balancing costs: microseconds per pick and release of each balancer, and per acquire and release through
- * a pool, at 10, 1,000 and 10,000 backends.
+ * a pool, at 10, 1,000 and 10,000 backends. At last the same for tunnels of TCP listeners while every backend is at
+ * its limit of requests.
  *
  *     node --import tsx test/bench/pick.ts                  # over src
  *     node --import tsx test/bench/pick.ts dist             # over what `npm run build` made
@@ -16,6 +17,7 @@ import type { Backend as BackendType } from "../../src/core/backend.js";
 import type { Balancer } from "../../src/core/balancer.js";
 import type { Endpoint } from "../../src/core/endpoint.js";
 import type { Lease } from "../../src/core/lease.js";
+import type { Pool as PoolType } from "../../src/core/pool.js";
 import { OUTLIER } from "../support/pool-fixture.js";
 import { seededRandom } from "../support/seeded-random.js";
 
@@ -125,13 +127,14 @@ function balancerRun(balancer: Balancer, size: number): Run {
   };
 }
 
-function poolRun(balancer: Balancer, size: number): Run {
+function poolOf(balancer: Balancer, size: number, maxRequestsPerBackend: number): PoolType {
   const pool = new Pool({
     name: "bench",
     balancer: () => balancer,
     tiers: { allBackups: false, panicThreshold: 50 },
     outlier: OUTLIER,
     maxInFlightPerBackend: 100,
+    maxRequestsPerBackend,
     maxQueue: 1000,
     drainDeadlineMs: 30_000,
     random: () => 0,
@@ -140,8 +143,24 @@ function poolRun(balancer: Balancer, size: number): Run {
     },
   });
   pool.apply({ endpoints: Array.from({ length: size }, (_, index) => endpointAt(index)) }, 0);
+  return pool;
+}
+
+function poolRun(balancer: Balancer, size: number): Run {
+  const pool = poolOf(balancer, size, 0);
+  return leaseRun(size, () => pool.acquire(NOBODY, 1));
+}
+
+function tunnelRun(balancer: Balancer, size: number): Run {
+  const pool = poolOf(balancer, size, 1);
+  const tunnel = { avoid: NOBODY, isTunnel: true };
+  for (let requests = 0; requests < size; requests++) pool.acquire(NOBODY, 1);
+  return leaseRun(size, () => pool.acquireFor(tunnel, 1));
+}
+
+function leaseRun(size: number, acquire: () => Lease | undefined): Run {
   const take = (): Lease => {
-    const lease = pool.acquire(NOBODY, 1);
+    const lease = acquire();
     if (lease === undefined) throw new Error("nothing to acquire");
     return lease;
   };
@@ -180,19 +199,24 @@ console.log(
 );
 print(["", "backends", "median", "least", "greatest"]);
 let isTooSlow = false;
-for (const [name, make] of Object.entries(BALANCERS)) {
-  for (const [what, runOf] of [
-    [`${name}: pick+release`, balancerRun],
-    [`${name}: lease`, poolRun],
-  ] as const) {
-    for (const size of SIZES) {
-      const { least, median, greatest } = measure(runOf(make(), size));
-      print([what, String(size), ...[median, least, greatest].map((figure) => figure.toFixed(3))]);
-      const isBound = name.startsWith("leastconn") && runOf === balancerRun && size >= 1_000;
-      if (isBound && limitUs !== undefined && median > limitUs) isTooSlow = true;
-    }
-  }
+
+/** Prints one row, and answers its median. */
+function row(what: string, size: number, run: Run): number {
+  const { least, median, greatest } = measure(run);
+  print([what, String(size), ...[median, least, greatest].map((figure) => figure.toFixed(3))]);
+  return median;
 }
+
+for (const [name, make] of Object.entries(BALANCERS)) {
+  for (const size of SIZES) {
+    const median = row(`${name}: pick+release`, size, balancerRun(make(), size));
+    const isBound = name.startsWith("leastconn") && size >= 1_000;
+    if (isBound && limitUs !== undefined && median > limitUs) isTooSlow = true;
+  }
+  for (const size of SIZES) row(`${name}: lease`, size, poolRun(make(), size));
+}
+for (const size of SIZES)
+  row("leastconn: tunnel's lease", size, tunnelRun(new Leastconn({ idle: "weighted" }), size));
 if (isTooSlow) {
   console.error(`leastconn took more than ${limitUs} us per pick and release`);
   process.exitCode = 1;

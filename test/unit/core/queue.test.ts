@@ -6,8 +6,8 @@ import { type Ticket, WaitQueue } from "../../../src/core/queue.js";
 import { Scoreboard } from "../../../src/core/scoreboard.js";
 import { backendOf, waiter } from "../../support/pool-fixture.js";
 
-function waiterOf(priority?: Priority): Waiter {
-  return waiter(() => undefined, { priority });
+function waiterOf(priority?: Priority, isTunnel = false): Waiter {
+  return waiter(() => undefined, { priority, isTunnel });
 }
 
 /** Takes out who is next in the line at a backend, or in the common one. */
@@ -29,27 +29,29 @@ describe("wait queue", () => {
   const scoreboard = new Scoreboard();
   const backends = [undefined, backendOf(scoreboard, "a"), backendOf(scoreboard, "b")];
 
-  it("serves each line by class, then turn, then arrival, whoever leaves or moves, and never exceeds its limit", () => {
+  it("serves each line by class, turn and arrival, whoever leaves or moves, and never exceeds its limit", () => {
     const step = fc.record({
       kind: fc.constantFrom("join", "join", "join", "leave", "shift", "move"),
       pick: fc.nat(),
       at: fc.nat({ max: 2 }),
       class: fc.integer({ min: -1, max: 1 }),
       offsetMs: fc.constantFrom(-3, 0, 0, 2),
+      isTunnel: fc.boolean(),
     });
+    const steps = fc.array(step, { maxLength: 40, size: "max" });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 0, max: 12 }), (steps, limit) => {
+      fc.property(steps, fc.integer({ min: 0, max: 12 }), (taken, limit) => {
         const queue = new WaitQueue(limit);
         // In order of arrival, so that a stable sort by class and turn is the order of service.
         const model: Entry[] = [];
         const lineAt = (at: Backend | undefined) =>
           model.filter((entry) => entry.at === at).sort((a, b) => a.class - b.class || a.turnMs - b.turnMs);
         let longest = 0;
-        for (const [nowMs, { kind, pick, at, ...priority }] of steps.entries()) {
+        for (const [nowMs, { kind, pick, at, isTunnel, ...priority }] of taken.entries()) {
           const backend = backends[at];
           const chosen = model[pick % Math.max(model.length, 1)];
           if (kind === "join") {
-            const joining = waiterOf(priority);
+            const joining = waiterOf(priority, isTunnel);
             const ahead = lineAt(backend).length;
             const ticket = queue.join(joining, backend, nowMs);
             expect(ticket === undefined).toBe(model.length >= limit);
@@ -81,9 +83,11 @@ describe("wait queue", () => {
           ]);
           for (const each of backends) {
             const line = each === undefined ? queue.common : queue.at(each);
-            expect([line?.length ?? 0, line?.first?.waiter]).toEqual([
-              lineAt(each).length,
-              lineAt(each)[0]?.waiter,
+            const expected = lineAt(each).map((entry) => entry.waiter);
+            expect([line?.length ?? 0, line?.first?.waiter, line?.firstTunnel?.waiter]).toEqual([
+              expected.length,
+              expected[0],
+              expected.find((one) => one.isTunnel),
             ]);
           }
           const busy = backends.filter((each) => each !== undefined && lineAt(each).length > 0);
