@@ -4,6 +4,7 @@ import { AdminServers } from "./admin/servers.js";
 import { touches } from "./config/difference.js";
 import { type LoadResult, parseConfig } from "./config/load.js";
 import type { Config } from "./config/model.js";
+import { poolsUsedBy } from "./config/pool-use.js";
 import { InstanceKeeper } from "./control/registration/instance-keeper.js";
 import { createResolver } from "./control/resolver.js";
 import type { Inherited } from "./handover/inherited.js";
@@ -341,6 +342,7 @@ export class App {
       info: () => this.#info(),
       discovery: (pool) => this.#upstreams.get(pool)?.keeper.statuses() ?? [],
       affinity: (pool) => this.#upstreams.get(pool)?.service.affinity,
+      takesTunnels: (pool) => poolsUsedBy("tcp", this.#config.listeners, this.#config.pools).has(pool),
       openWork: (backend) => this.#upstreams.openWork(backend),
       logLevel: () => this.#log.level(),
       setLogLevel: (level: LogThreshold) => this.#log.setLevel(level),

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Backend } from "../core/backend.js";
 import { type Candidate as CoreCandidate, explainPick } from "../core/explain.js";
+import { tunnelWords } from "../core/explain-tunnels.js";
 import type { Pool } from "../core/pool.js";
 import { pickAffinityMessage } from "./affinity-messages.js";
 import type { UnaryMethod } from "./calls.js";
@@ -58,7 +59,7 @@ export function insightMethods(ports: AdminPorts, messages: Messages, time: Time
         algorithm: pool.algorithm,
         picked: trace.picked?.id ?? "",
         refusal: trace.refusal === undefined ? Refusal.REFUSAL_UNSPECIFIED : REFUSAL[trace.refusal],
-        summary: trace.summary,
+        summary: `${trace.summary}${ports.takesTunnels(pool.name) ? tunnelWords(pool) : ""}`,
         candidates: trace.candidates.slice(0, most).map((each) => candidateMessage(each, messages, time)),
         totalCandidates: trace.candidates.length,
         affinity: claim && pickAffinityMessage(pool, claim, trace.picked, avoid),

@@ -18,6 +18,8 @@ export interface AdminPorts {
   discovery(pool: string): readonly DiscoveryStatus[];
   /** What keeps clients at the backends of a pool; undefined where nothing does. */
   affinity(pool: string): AffinityPort | undefined;
+  /** Whether a TCP listener sends its tunnels to a pool. */
+  takesTunnels(pool: string): boolean;
   /** What the data plane has open towards a backend. */
   openWork(backend: Backend): OpenWork;
   logLevel(): LogThreshold;

@@ -16,24 +16,30 @@ export function findInboundOnly(listeners: readonly ListenerConfig[]): (pool: st
   return (pool) => inbound.has(pool) && !outbound.has(pool);
 }
 
-/**
- * Answers whether only tcp listeners send traffic to a pool, be it as somebody's fallback, and at least one does.
- */
+/** What is told of pools to see who uses them. */
+type NamedPools = readonly { readonly name: string; readonly fallback?: string | undefined }[];
+
+/** The pools that listeners of a protocol send traffic to, be it as somebody's fallback. */
+export function poolsUsedBy(
+  protocol: ListenerConfig["protocol"],
+  listeners: readonly ListenerConfig[],
+  pools: NamedPools,
+): ReadonlySet<string> {
+  const used = new Set(listeners.filter((each) => each.protocol === protocol).flatMap(poolsOf));
+  for (let size = -1; size !== used.size; ) {
+    size = used.size;
+    for (const { name, fallback } of pools) if (fallback !== undefined && used.has(name)) used.add(fallback);
+  }
+  return used;
+}
+
+/** Answers whether only tcp listeners send traffic to a pool, and at least one does. */
 export function findTcpOnly(
   listeners: readonly ListenerConfig[],
-  pools: readonly { readonly name: string; readonly fallback?: string | undefined }[],
+  pools: NamedPools,
 ): (pool: string) => boolean {
-  const usedBy = (protocol: ListenerConfig["protocol"]) => {
-    const used = new Set(listeners.filter((each) => each.protocol === protocol).flatMap(poolsOf));
-    for (let size = -1; size !== used.size; ) {
-      size = used.size;
-      for (const { name, fallback } of pools)
-        if (fallback !== undefined && used.has(name)) used.add(fallback);
-    }
-    return used;
-  };
-  const byHttp = usedBy("http");
-  const byTcp = usedBy("tcp");
+  const byHttp = poolsUsedBy("http", listeners, pools);
+  const byTcp = poolsUsedBy("tcp", listeners, pools);
   return (pool) => byTcp.has(pool) && !byHttp.has(pool);
 }
 

@@ -143,6 +143,11 @@ export class Backend {
     return this.row.inFlight;
   }
 
+  /** Whether it takes no tunnel of a TCP listener more, as the row's `isFull` is for requests. */
+  get isFullForTunnels(): boolean {
+    return this.tunnelLimit > 0 && this.inFlight >= this.tunnelLimit;
+  }
+
   /** When its open work will be cut; undefined unless it is leaving or drained with a deadline. */
   get drainUntilMs(): number | undefined {
     return this.#drainUntilMs;

@@ -1,6 +1,7 @@
 import type { Backend } from "./backend.js";
 import { loadKey } from "./balancers/leastconn.js";
 import { probationWords, riskWords } from "./explain-probation.js";
+import { tunnelsApartWords } from "./explain-tunnels.js";
 import { outOfWorkWords } from "./out-of-work.js";
 import type { Override } from "./override.js";
 import type { Pool } from "./pool.js";
@@ -132,7 +133,7 @@ export function reasonsAgainst(pool: Pool, backend: Backend, nowMs = NEVER_MS): 
     reasons.push(reason("weight", text, override?.sinceMs, override?.expiresMs));
   }
   if (backend.row.isFull) {
-    const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight${adaptiveWords(backend)}`;
+    const text = `at its limit: ${backend.inFlight} of ${backend.row.limit} in flight${tunnelsApartWords(backend)}${adaptiveWords(backend)}`;
     const { owed, sinceMs, untilMs } = backend.probation;
     if (owed === 0) reasons.push(reason("limit", text, undefined, undefined));
     else reasons.push(reason("limit", `${text}, ${probationWords(backend, nowMs)}`, sinceMs, untilMs));

@@ -20,6 +20,11 @@ export interface LimitsHost {
   dueMoved(): void;
 }
 
+/** Whether there is a limit that concerns requests alone, and no tunnel of a TCP listener. */
+export function isRequestsLimited({ maxRequestsPerBackend, adaptiveLimit }: PoolOptions): boolean {
+  return (maxRequestsPerBackend ?? 0) > 0 || adaptiveLimit !== undefined;
+}
+
 /**
  * Request path, where limits grow with the load or follow latency. The limit in force of each backend: what was
  * configured, unless it is overridden, as far as load, latency, slow start and probation grant it.

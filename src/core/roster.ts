@@ -62,9 +62,7 @@ export class Roster {
 }
 
 /** Infinite when it takes no tunnel more. */
-function tunnelLoad({ row, tunnelLimit }: Backend): number {
-  const { inFlight } = row;
-  return tunnelLimit > 0 && inFlight >= tunnelLimit
-    ? Number.POSITIVE_INFINITY
-    : (inFlight + 1) / row.weight16;
+function tunnelLoad(backend: Backend): number {
+  if (backend.isFullForTunnels) return Number.POSITIVE_INFINITY;
+  return (backend.inFlight + 1) / backend.row.weight16;
 }

@@ -1,5 +1,6 @@
 import type { Backend } from "./backend.js";
 import { Lease, type LeaseOwner } from "./lease.js";
+import { isRequestsLimited } from "./limits.js";
 import type { Line, Place, Waiter } from "./line.js";
 import { type Outcome, outcomeIndex } from "./outcome.js";
 import type { PoolOptions } from "./pool-options.js";
@@ -252,14 +253,12 @@ export class Slots {
     return wanted === undefined || this.#isFullFor(wanted, wish) ? this.#pick(wish, nowMs) : wanted;
   }
 
-  /** Whether there is a limit that concerns requests alone. */
   get #areTunnelsApart(): boolean {
-    const { maxRequestsPerBackend, adaptiveLimit } = this.#host.options;
-    return (maxRequestsPerBackend ?? 0) > 0 || adaptiveLimit !== undefined;
+    return isRequestsLimited(this.#host.options);
   }
 
-  #isFullFor({ row, tunnelLimit }: Backend, wish: Wish): boolean {
-    return wish.isTunnel === true ? tunnelLimit > 0 && row.inFlight >= tunnelLimit : row.isFull;
+  #isFullFor(backend: Backend, wish: Wish): boolean {
+    return wish.isTunnel === true ? backend.isFullForTunnels : backend.row.isFull;
   }
 
   #countTunnel(backend: Backend, change: 1 | -1): void {

@@ -358,6 +358,17 @@ describe("ExplainPick", () => {
       totalCandidates: 2,
     });
   });
+
+  it("tells which limit counts for tunnels where a tcp listener uses the pool", () => {
+    const { explainPick, scene, web } = sceneOf();
+    const summary = () => explainPick(ExplainPickRequest.fromPartial({ pool: "web" })).summary;
+    web.reconfigure({ ...web.options, maxRequestsPerBackend: 1 }, 0);
+    expect(summary()).not.toContain("tunnels");
+    scene.tunnelPools.add("web");
+    expect(summary()).toMatch(
+      /; limits of requests alone do not concern tunnels .*: 2 of 2 have room for one$/,
+    );
+  });
 });
 
 describe("the process", () => {

@@ -139,6 +139,13 @@ export class Scene implements AdminPorts {
     return this.affinities.get(pool);
   }
 
+  /** Those that a TCP listener uses. */
+  readonly tunnelPools = new Set<string>();
+
+  takesTunnels(pool: string): boolean {
+    return this.tunnelPools.has(pool);
+  }
+
   openWork(backend: Backend): { requests: number; tunnels: number } {
     return { requests: backend.inFlight, tunnels: 0 };
   }
