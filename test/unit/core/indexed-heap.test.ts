@@ -15,7 +15,7 @@ const steps = fc.array(
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("remove" as const), row }) },
   ),
-  { maxLength: 400 },
+  { maxLength: 400, size: "max" },
 );
 
 /** The same, as a list that is sorted for every question. */

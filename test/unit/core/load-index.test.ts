@@ -32,7 +32,7 @@ describe.each([
     );
     const avoided = fc.array(at, { maxLength: 4 });
     fc.assert(
-      fc.property(fc.array(fc.tuple(step, avoided), { maxLength: 300 }), (steps) => {
+      fc.property(fc.array(fc.tuple(step, avoided), { maxLength: 300, size: "max" }), (steps) => {
         const backends = newBackends();
         const index = make();
         const model = new Map<Backend, { key: number; order: number }>();

@@ -16,7 +16,7 @@ describe.each([
       writer: fc.nat(),
     });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 300, size: "max" }), (steps) => {
         const scoreboard = new Scoreboard(options);
         const model = new Map<Row, { open: number[]; counted: number[] }>();
         for (const { kind, pick, counter, writer: drawn } of steps) {

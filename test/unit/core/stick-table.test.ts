@@ -123,7 +123,7 @@ describe("a stick table", () => {
       pauseMs: fc.integer({ min: 0, max: 40 }),
     });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
         const table = new StickTable({ size: 6, expireMs: 100 });
         let nowMs = 0;
         for (const { kind, key, backend, pauseMs } of steps) {

@@ -4,7 +4,7 @@ import { WeightedSampler } from "../../../src/core/weighted-sampler.js";
 
 const changes = fc.array(
   fc.record({ slot: fc.integer({ min: 0, max: 300 }), weight: fc.integer({ min: 0, max: 4096 }) }),
-  { minLength: 1, maxLength: 120 },
+  { minLength: 1, maxLength: 120, size: "max" },
 );
 
 describe("weighted sampler", () => {
