@@ -10,17 +10,7 @@
  */
 export type Outcome = "success" | "server-error" | "connect-failure" | "timeout" | "reset" | "ignored";
 
-/** All outcomes, in the order of the scoreboard's columns. */
-export const OUTCOMES: readonly Outcome[] = [
-  "success",
-  "server-error",
-  "connect-failure",
-  "timeout",
-  "reset",
-  "ignored",
-];
-
-/** Column number of an outcome. */
+/** Column number of an outcome on the scoreboard. */
 export function outcomeIndex(outcome: Outcome): number {
   switch (outcome) {
     case "success":
