@@ -5,6 +5,7 @@ import { HealthWatches } from "../../../src/control/health-watch.js";
 import { ProbeSlots } from "../../../src/control/probe-slots.js";
 import { Prober } from "../../../src/control/prober.js";
 import { firstHealthy } from "../../../src/proxy/fallback.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import {
   apply,
   backendNamed,
@@ -16,7 +17,6 @@ import {
 } from "../../support/pool-fixture.js";
 import { seededRandom } from "../../support/seeded-random.js";
 import { HeldProbe, RHYTHM, setUp, TARGET } from "./check-scene.js";
-import { ManualClock } from "./sources/manual-clock.js";
 
 const DOWN_MS = 60_000;
 

@@ -5,8 +5,8 @@ import { type Clock, systemClock } from "../../../src/platform/clock.js";
 import type { Connection } from "../../../src/proxy/connection.js";
 import type { ConnectionMode } from "../../../src/proxy/connection-mode.js";
 import { type Dial, dialConnection } from "../../../src/proxy/dial.js";
+import { ManualClock } from "../../support/manual-clock.js";
 import { turn } from "../../support/raw-client.js";
-import { ManualClock } from "./http1/manual-clock.js";
 
 const MODES: readonly ConnectionMode[] = ["handle", "socket"];
 const TIMEOUT_MS = 5_000;
@@ -94,13 +94,13 @@ describe.each(MODES)("a dial over a %s", (mode) => {
     const clock = new ManualClock();
     const { port, accepted } = await listen("127.0.0.1");
     const { told } = dial("127.0.0.1", port, clock);
-    clock.advance(TIMEOUT_MS - 1);
+    clock.advanceSync(TIMEOUT_MS - 1);
     expect(told).toEqual([]);
-    clock.advance(1);
+    clock.advanceSync(1);
     expect(told).toEqual(["connect-timeout"]);
     await closedBefore(port, accepted);
     expect(told).toEqual(["connect-timeout"]);
-    expect(clock.timers).toBe(0);
+    expect(clock.pendingTimers()).toBe(0);
   });
 
   it("that is cancelled closes what comes of it, and tells nobody", async () => {
@@ -111,7 +111,7 @@ describe.each(MODES)("a dial over a %s", (mode) => {
     pending.cancel();
     await closedBefore(port, accepted);
     expect(told).toEqual([]);
-    expect(clock.timers).toBe(0);
+    expect(clock.pendingTimers()).toBe(0);
   });
 
   it("leaves a connection alone that is cancelled too late", async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { UpstreamConnections } from "../../../../src/proxy/http1/upstream-connections.js";
+import { ManualClock } from "../../../support/manual-clock.js";
 import { apply, backendNamed, endpoint, newPool } from "../../../support/pool-fixture.js";
 import { FakeConnection } from "./fake-connection.js";
-import { ManualClock } from "./manual-clock.js";
 
 describe("how long a close and a request may cross", () => {
   const pool = newPool();

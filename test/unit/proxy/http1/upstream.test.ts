@@ -99,14 +99,14 @@ describe("a backend's connection that dies of its second request", () => {
     upstream.begin(receiver, 10_000);
     upstream.sendHead(get, "host: a\r\n");
     upstream.flush();
-    clock.advance(1_000);
+    clock.advanceSync(1_000);
     connection.receive(OK);
     upstream.begin(receiver, 10_000);
     upstream.sendHead(get, "host: a\r\n");
     // The client's body is on its way: nothing was sent yet.
-    clock.advance(1_000);
+    clock.advanceSync(1_000);
     upstream.flush();
-    clock.advance(afterMs);
+    clock.advanceSync(afterMs);
     connection.receiveReset();
     return { isStale: errors[0]?.isStale, atRest };
   }
