@@ -16,6 +16,8 @@ export type LogLine = Readonly<Record<string, unknown>>;
 
 /** Longest wait for what a sidecar should do soon. */
 const SOON_MS = 15_000;
+/** Longest wait for another process to take over, which loads the whole program first. */
+const TAKE_OVER_MS = 30_000;
 
 /** The program in a process of its own, run as a person would run it: `pilotfish run -c FILE`. */
 export class Sidecar {
@@ -162,7 +164,7 @@ export class Sidecar {
   async restart(): Promise<void> {
     const { pid } = this;
     this.signal("SIGUSR2");
-    await until(() => this.pid !== pid || this.#isOver, SOON_MS, "another process");
+    await until(() => this.pid !== pid || this.#isOver, TAKE_OVER_MS, "another process");
     await this.line((line) => line.pid === pid && line.msg === "stopped");
   }
 

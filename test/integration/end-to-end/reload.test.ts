@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { credentials, type ServiceError } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   AdminClient,
   AdminState,
@@ -10,17 +10,27 @@ import {
 } from "../../../src/admin/generated/pilotfish/admin/v1/admin.js";
 import type { BackendProcess } from "../../support/backend-process.js";
 import { ask } from "../../support/load.js";
-import { until } from "../../support/promised.js";
+import { pause, until } from "../../support/promised.js";
 import { Sidecar } from "../../support/sidecar.js";
 import { Stage } from "./stage.js";
 
-let stage: Stage;
+/** Of all cases: the backends. */
+let house: Stage;
 let one: BackendProcess;
 let two: BackendProcess;
+let stage: Stage;
+
+beforeAll(async () => {
+  house = await Stage.open();
+  [one, two] = (await house.backends("one", "two")) as [BackendProcess, BackendProcess];
+  // Requests are always under way, while the programs that start have the machine to themselves.
+  for (const backend of [one, two]) backend.set({ delayMs: 10 });
+});
+
+afterAll(() => house.close());
 
 beforeEach(async () => {
   stage = await Stage.open();
-  [one, two] = (await stage.backends("one", "two")) as [BackendProcess, BackendProcess];
 });
 
 afterEach(() => stage.close());
@@ -273,7 +283,8 @@ describe("the admin addresses", () => {
   });
 });
 
-describe("a restart", () => {
+// Up to four processes start one after the other in a case, a second of work each.
+describe("a restart", { timeout: 60_000 }, () => {
   it("loses nothing, time and again: kept and new connections, halves of bodies, unix sockets, readiness", async () => {
     const bind = ["127.0.0.1:0", `unix:${stage.folder}/web.sock`];
     const listeners = [{ name: "web", bind, protocol: "http", pool: "web" }];
@@ -297,10 +308,11 @@ describe("a restart", () => {
           if (status === 200) seen.ready++;
           else seen.failures.push(`not ready: ${status}`);
         }, failed("readiness"));
+        await pause(10);
       }
     };
     const watching = watch();
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 3; round++) {
       await fresh.more(20);
       await sidecar.restart();
     }
@@ -358,7 +370,7 @@ describe("a restart", () => {
     await drain(first, "one");
     await until(async () => (await stage.admin(first).eligible()).length === 1, 5_000, "the drain");
     // Written within a moment; a kill in that very moment would lose it.
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
     // By SIGKILL.
     await first.stop();
     const second = await stage.sidecar(kept);
