@@ -2,74 +2,107 @@
  * Breaks one rule of the engine at a time, in a copy, and runs the tables of raw cases over it: a rule that can
  * be broken without a case failing is not proven. On demand:
  *
- *   node test/conformance/http1/mutate.mjs [part of a file name [first number]]
+ *   node test/conformance/http1/mutate.mjs [--file PART_OF_ITS_NAME] [--from NUMBER] [--part 1/4] [--only 3,17]
  *
- * Prints each mutation with its number and what became of it; exit code 1 when one survived. Mutations that no longer
- * find their place end the run before it begins. All of them take half an hour of one core; a run can be cut and
- * go on from a number (`"" 120`).
+ * Prints each mutation with its number, what became of it and the case that killed it; exit code 1 when one survived.
+ * Mutations that no longer find their place end the run before it begins. All of them take a quarter of an hour of one
+ * core; a run can be cut and go on from a number, and shares (every fourth mutation) can run beside each other.
  */
-import { spawn } from "node:child_process";
+import { fork } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { MUTATIONS } from "./mutations.mjs";
 import { staleMutations } from "./stale-mutations.mjs";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-const only = process.argv[2] ?? "";
-const first = Number(process.argv[3] ?? 0);
+const { values } = parseArgs({
+  options: {
+    file: { type: "string", default: "" },
+    from: { type: "string", default: "0" },
+    part: { type: "string", default: "1/1" },
+    only: { type: "string" },
+  },
+});
+const [part, parts] = values.part.split("/").map(Number);
+if (!(part >= 1 && part <= parts)) throw new Error(`--part is 1/4 to 4/4, not ${values.part}`);
+const only = values.only?.split(",").map(Number);
+const wanted = [...MUTATIONS.entries()]
+  .filter(([number]) => number >= Number(values.from) && (only?.includes(number) ?? true))
+  .filter(([, [file]]) => file.includes(values.file))
+  .filter((_mutation, index) => index % parts === part - 1);
 
-/** The raw cases first; the rest is what one request and its answer cannot show. */
-const SUITES = [
-  ...["requests", "responses", "desync", "upgrade", "bodies", "connections", "backends"],
-  ...["own-answers", "retries", "isolation", "splits"],
-]
-  .map((name) => `test/conformance/http1/${name}.test.ts`)
-  .concat(
-    "test/unit/proxy/http1",
-    "test/unit/proxy/headers.test.ts",
-    "test/unit/proxy/connection.test.ts",
-    "test/unit/proxy/replay-body.test.ts",
-  );
+/** Longest time without a case that ends, in milliseconds: what loops for ever is found by this alone. */
+const SILENCE_MS_MAX = 30_000;
+/** The same before any mutation. */
+const FIRST_SILENCE_MS_MAX = 300_000;
 
-/** Longest run, in milliseconds; a mutation that loops for ever is found by this alone. */
-const RUN_MS_MAX = 60_000;
-/** Longest run without a mutation. */
-const FIRST_RUN_MS_MAX = 600_000;
+/** A process that runs the cases over the copy. */
+class Cases {
+  #child;
+  #copy;
+  /** Longest time without a word so far. */
+  silenceMs = 0;
 
-/** Whether all cases pass within the limit, and what the suites printed. */
-function runCases(limitMs) {
-  const child = spawn(
-    process.execPath,
-    [
-      join(root, "node_modules/vitest/vitest.mjs"),
-      "run",
-      "--config",
-      "test/vitest.config.ts",
-      "--bail=1",
-      "--testTimeout=6000",
-      "--testNamePattern",
-      "^(?!.*over a socket)(?!.*hold the client)(?!.*holds the backend)(?!.*no more responses than fit)",
-      ...SUITES,
-    ],
-    // A group of its own, so that workers in an endless loop can be ended with it.
-    {
-      cwd: copy,
-      stdio: ["ignore", "pipe", "pipe"],
+  constructor(copy) {
+    this.#copy = copy;
+  }
+
+  /** What failed first after these files changed, or undefined. */
+  async run(files, silenceMsMax) {
+    this.#child ??= await this.#start();
+    const child = this.#child;
+    return new Promise((resolve) => {
+      let heardMs = performance.now();
+      const end = (killer) => {
+        clearInterval(timer);
+        child.removeAllListeners();
+        resolve(killer);
+      };
+      const timer = setInterval(() => {
+        if (performance.now() - heardMs < silenceMsMax) return;
+        this.stop();
+        end(`no case ended for ${silenceMsMax / 1000} s`);
+      }, 100);
+      child.on("message", ({ isOver, killer }) => {
+        this.silenceMs = Math.max(this.silenceMs, performance.now() - heardMs);
+        heardMs = performance.now();
+        if (isOver) end(killer);
+      });
+      child.on("exit", () => {
+        this.#child = undefined;
+        end("the runner ended");
+      });
+      child.send({ files });
+    });
+  }
+
+  stop() {
+    if (this.#child !== undefined) process.kill(-this.#child.pid, "SIGKILL");
+    this.#child = undefined;
+  }
+
+  #start() {
+    const child = fork(join(this.#copy, "test/conformance/http1/mutated-cases.mjs"), {
+      cwd: this.#copy,
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      // A group of its own, so that workers in an endless loop can be ended with it.
       detached: true,
       env: { ...process.env, PILOTFISH_FUZZ_SECONDS: "1" },
-    },
-  );
-  return new Promise((resolve) => {
-    let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
-    const timer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), limitMs);
-    child.on("close", (code) => {
-      clearTimeout(timer);
-      resolve({ passed: code === 0, output });
     });
-  });
+    try {
+      // Such a group is a session, and where the kernel shares by session, `nice` holds within one alone.
+      writeFileSync(`/proc/${child.pid}/autogroup`, String(getPriority()));
+    } catch {
+      // Another kernel, which shares by process.
+    }
+    return new Promise((resolve, reject) => {
+      child.once("message", () => resolve(child));
+      child.once("exit", () => reject(new Error("the runner did not start")));
+    });
+  }
 }
 
 const stale = staleMutations();
@@ -78,35 +111,39 @@ if (stale.length > 0) {
   process.exit(1);
 }
 const copy = mkdtempSync(join(tmpdir(), "pilotfish-mutate-"));
+const cases = new Cases(copy);
 try {
-  for (const part of ["src", "test", "package.json", "tsconfig.json"]) {
-    cpSync(join(root, part), join(copy, part), { recursive: true });
+  for (const each of ["src", "test", "package.json", "tsconfig.json"]) {
+    cpSync(join(root, each), join(copy, each), { recursive: true });
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-  const beganMs = performance.now();
-  const { passed, output } = await runCases(FIRST_RUN_MS_MAX);
-  if (!passed) throw new Error(`the cases fail without any mutation:\n${output}`);
+  const failed = await cases.run([], FIRST_SILENCE_MS_MAX);
+  if (failed !== undefined) throw new Error(`the cases fail without any mutation: ${failed}`);
   // A busy machine must not make a killed mutation of a slow run.
-  const limitMs = Math.max(RUN_MS_MAX, 3 * (performance.now() - beganMs));
+  const silenceMsMax = Math.max(SILENCE_MS_MAX, Math.round(3 * cases.silenceMs));
   let survived = 0;
-  let killed = 0;
-  for (const [number, [file, from, to]] of MUTATIONS.entries()) {
-    if (number < first || !file.includes(only)) continue;
+  /** Whole again, which the runner has not heard of. */
+  let restored;
+  for (const [number, [file, from, to]] of wanted) {
     const path = join(copy, "src/proxy/http1", file);
     const text = readFileSync(path, "utf8");
-    const name = `${number} ${file}: ${from.replace(/\s+/g, " ").slice(0, 90)} -> ${to.replace(/\s+/g, " ").slice(0, 60) || "(nothing)"}`;
     writeFileSync(
       path,
       text.replace(from, () => to),
     );
-    const { passed } = await runCases(limitMs);
+    const killer = await cases.run([path, restored], silenceMsMax);
     writeFileSync(path, text);
-    if (passed) survived++;
-    else killed++;
-    console.log(`${passed ? "SURVIVED" : "killed  "} ${name}`);
+    restored = path;
+    if (killer === undefined) survived++;
+    const short = (words, length) => words.replace(/\s+/g, " ").slice(0, length);
+    console.log(
+      `${killer === undefined ? "SURVIVED" : "killed  "} ${number} ${file}: ${short(from, 90)} -> ${short(to, 60) || "(nothing)"}`,
+    );
+    if (killer !== undefined) console.log(`           by ${short(killer, 150)}`);
   }
-  console.log(`${killed} killed, ${survived} survived`);
+  console.log(`${wanted.length - survived} killed, ${survived} survived`);
   process.exitCode = survived === 0 ? 0 : 1;
 } finally {
+  cases.stop();
   rmSync(copy, { recursive: true, force: true });
 }
