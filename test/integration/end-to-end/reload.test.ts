@@ -283,8 +283,8 @@ describe("the admin addresses", () => {
   });
 });
 
-// Up to four processes start one after the other in a case, a second of work each.
-describe("a restart", { timeout: 60_000 }, () => {
+// Up to four processes start one after the other in a case, a second of work each: much where others work.
+describe("a restart", { timeout: 120_000 }, () => {
   it("loses nothing, time and again: kept and new connections, halves of bodies, unix sockets, readiness", async () => {
     const bind = ["127.0.0.1:0", `unix:${stage.folder}/web.sock`];
     const listeners = [{ name: "web", bind, protocol: "http", pool: "web" }];
