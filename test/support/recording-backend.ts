@@ -223,11 +223,3 @@ export function chunkedData(framed: string): string {
     at = lineEnd + 2 + size + 2;
   }
 }
-
-/** A port of this machine where nobody listens. */
-export async function refusedPort(): Promise<number> {
-  const backend = await RecordingBackend.start();
-  const { port } = backend;
-  await backend.close();
-  return port;
-}

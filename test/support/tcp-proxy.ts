@@ -17,6 +17,7 @@ import type { ConnectionMode } from "../../src/proxy/connection-mode.js";
 import { Listener, type ListenerOptions } from "../../src/proxy/listener.js";
 import { OpenWork } from "../../src/proxy/open-work.js";
 import { tcpProtocol } from "../../src/proxy/tcp/tcp-session.js";
+import { refusedPort } from "./refused-port.js";
 import { retryConfig } from "./retry-config.js";
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -289,11 +290,7 @@ export class Backend {
 
 /** An address where nobody listens. */
 export async function refusedAddress(): Promise<readonly [string, number]> {
-  const backend = await Backend.start();
-  const { address } = backend;
-  backend.close();
-  await once(backend.server, "close");
-  return address;
+  return ["127.0.0.1", await refusedPort()];
 }
 
 /** Lets the event loop turn until something holds; the test's own time limit bounds it. */

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { HttpProxy } from "../../support/http-proxy.js";
 import { ManualClock } from "../../support/manual-clock.js";
 import { turn, until } from "../../support/raw-client.js";
-import { answer, OK, type RecordingBackend, refusedPort } from "../../support/recording-backend.js";
+import { answer, OK, type RecordingBackend } from "../../support/recording-backend.js";
+import { refusedPort } from "../../support/refused-port.js";
 import { aBackend, aProxy, aScene, GET, postHead } from "./scene.js";
 
 describe("a backend that dies", () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../../support/manual-clock.js";
 import { until } from "../../support/raw-client.js";
-import { answer, OK, type RecordingBackend, refusedPort } from "../../support/recording-backend.js";
+import { answer, OK, type RecordingBackend } from "../../support/recording-backend.js";
+import { refusedPort } from "../../support/refused-port.js";
 import { aBackend, aProxy, GET, getOf, postHead } from "./scene.js";
 
 const HEDGE = { hedge: { kind: "time", delayMs: 50 } } as const;

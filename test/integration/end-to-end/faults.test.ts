@@ -5,6 +5,7 @@ import type { BackendProcess } from "../../support/backend-process.js";
 import { ask } from "../../support/load.js";
 import { pause, until } from "../../support/promised.js";
 import { connectTo, type RawConnection } from "../../support/raw-connection.js";
+import { refusedPort } from "../../support/refused-port.js";
 import type { Sidecar } from "../../support/sidecar.js";
 import { Stage, show } from "./stage.js";
 
@@ -89,7 +90,7 @@ describe("backends that fail", () => {
   });
 
   it("refuse: the request goes to another at once, a POST too; 503 soon when none is left", async () => {
-    const refusing = await refusedAddress();
+    const refusing = `127.0.0.1:${await refusedPort()}`;
     const both = await scene(["one"], { also: [refusing] });
     const startedMs = performance.now();
     for (let number = 0; number < 20; number++) {
@@ -317,14 +318,3 @@ describe("a machine that stalls", () => {
     expect((await load.stop()).problems()).toEqual({});
   });
 });
-
-async function refusedAddress(): Promise<string> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  server.close();
-  await once(server, "close");
-  return `127.0.0.1:${address.port}`;
-}
