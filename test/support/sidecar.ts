@@ -16,8 +16,8 @@ export type LogLine = Readonly<Record<string, unknown>>;
 
 /** Longest wait for what a sidecar should do soon. */
 const SOON_MS = 15_000;
-/** Longest wait for another process to take over, which loads the whole program first. */
-const TAKE_OVER_MS = 30_000;
+/** Longest wait for a process to start, which loads the whole program first. */
+const START_MS = 30_000;
 
 /** The program in a process of its own, run as a person would run it: `pilotfish run -c FILE`. */
 export class Sidecar {
@@ -97,13 +97,13 @@ export class Sidecar {
   }
 
   async ready(): Promise<void> {
-    await this.line((line) => line.msg === "state changed" && line.state === "ready");
+    await this.line((line) => line.msg === "state changed" && line.state === "ready", START_MS);
   }
 
   /** The first line of the log that passes, there already or to come. */
-  async line(passes: (line: LogLine) => boolean): Promise<LogLine> {
+  async line(passes: (line: LogLine) => boolean, withinMs = SOON_MS): Promise<LogLine> {
     const found = () => this.log.find(passes);
-    await until(() => found() !== undefined || this.#isOver, SOON_MS, "a line of the log");
+    await until(() => found() !== undefined || this.#isOver, withinMs, "a line of the log");
     const line = found();
     if (line === undefined) throw new Error(`the sidecar ended:\n${this.complaints}${this.#text}`);
     return line;
@@ -164,7 +164,7 @@ export class Sidecar {
   async restart(): Promise<void> {
     const { pid } = this;
     this.signal("SIGUSR2");
-    await until(() => this.pid !== pid || this.#isOver, TAKE_OVER_MS, "another process");
+    await until(() => this.pid !== pid || this.#isOver, START_MS, "another process");
     await this.line((line) => line.pid === pid && line.msg === "stopped");
   }
 
