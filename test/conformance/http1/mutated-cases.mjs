@@ -15,9 +15,17 @@ const SUITES = [
   ...["conformance/http1/requests", "conformance/http1/responses"],
   ...["unit/proxy/http1/downstream", "unit/proxy/http1/syntax", "unit/proxy/http1/upstream"],
   ...["unit/proxy/http1/rest-time", "unit/proxy/headers", "unit/proxy/replay-body"],
-  ...["backends", "own-answers", "upgrade", "connections", "retries", "desync", "bodies", "isolation"].map(
-    (name) => `conformance/http1/${name}`,
-  ),
+  ...[
+    "backends",
+    "own-answers",
+    "upgrade",
+    "connect",
+    "connections",
+    "retries",
+    "desync",
+    "bodies",
+    "isolation",
+  ].map((name) => `conformance/http1/${name}`),
   "conformance/http1/splits",
 ].map((name) => join(root, "test", `${name}.test.ts`));
 
