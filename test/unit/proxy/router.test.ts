@@ -171,21 +171,30 @@ describe("a fallback", () => {
   /** Pools by name: how many are healthy, how many take work, and what stands behind them. */
   type Pools = Readonly<Record<string, readonly [healthy: number, usable: number, fallback?: string]>>;
 
-  function chosen(pools: Pools): string | undefined {
+  /** The pool that is chosen, and those that missed the request. */
+  function chosen(pools: Pools): [string | undefined, ...string[]] {
+    const missed: string[] = [];
     const serviceOf = (name: string) => {
       const [eligibleCount, usable, fallback] = pools[name] ?? [0, 0];
-      const pool = { name, eligibleCount, tiers: { state: { usable } } };
+      const count = (what: string) => missed.push(`${name} ${what}`);
+      const pool = { name, eligibleCount, tiers: { state: { usable } }, count };
       return { ...service(name), pool, fallback } as unknown as UpstreamService;
     };
     const head = { method: "GET", authority: "a", target: "/", value: () => undefined };
-    return new Router([], "a", serviceOf, () => 0).route(head as unknown as RequestHead, CLIENT)?.service.pool
-      .name;
+    const router = new Router([], "a", serviceOf, () => 0);
+    const found = router.route(head as unknown as RequestHead, CLIENT);
+    return [found?.service.pool.name, ...missed];
   }
 
   it("leaves those to their pool whom one of its drained backends serves still", () => {
     const binds = (_head: unknown, { remoteAddress }: ClientFacts) => remoteAddress === "192.0.2.1";
     const serviceOf = (name: string) => {
-      const pool = { name, eligibleCount: name === "a" ? 0 : 1, tiers: { state: { usable: 1 } } };
+      const pool = {
+        name,
+        eligibleCount: name === "a" ? 0 : 1,
+        tiers: { state: { usable: 1 } },
+        count() {},
+      };
       const rest = name === "a" ? { fallback: "b", affinity: { binds } } : {};
       return { ...service(name), pool, ...rest } as unknown as UpstreamService;
     };
@@ -196,14 +205,22 @@ describe("a fallback", () => {
     expect([poolFor("192.0.2.1"), poolFor("192.0.2.2")]).toEqual(["a", "b"]);
   });
 
-  it.each<[string, Pools, string]>([
+  it.each<[string, Pools, ...string[]]>([
     ["is not asked while the pool has something healthy", { a: [1, 1, "b"], b: [1, 1] }, "a"],
-    ["takes over where nothing is healthy", { a: [0, 0, "b"], b: [1, 1] }, "b"],
-    ["takes over before a panic", { a: [0, 3, "b"], b: [1, 1] }, "b"],
-    ["has one of its own", { a: [0, 0, "b"], b: [0, 2, "c"], c: [1, 1] }, "c"],
-    ["is passed over where it has nothing either: the first in a panic", { a: [0, 0, "b"], b: [0, 2] }, "b"],
+    ["takes over where nothing is healthy", { a: [0, 0, "b"], b: [1, 1] }, "b", "a passedOver"],
+    ["takes over before a panic", { a: [0, 3, "b"], b: [1, 1] }, "b", "a passedOver"],
+    [
+      "has one of its own",
+      { a: [0, 0, "b"], b: [0, 2, "c"], c: [1, 1] },
+      ...["c", "a passedOver", "b passedOver"],
+    ],
+    [
+      "is passed over where it has nothing either: the first in a panic",
+      { a: [0, 0, "b"], b: [0, 2] },
+      ...["b", "a passedOver"],
+    ],
     ["leaves the pool to say why where nobody takes work", { a: [0, 0, "b"], b: [0, 0] }, "a"],
-  ])("%s", (_title, pools, name) => {
-    expect(chosen(pools)).toBe(name);
+  ])("%s", (_title, pools, ...found) => {
+    expect(chosen(pools)).toEqual(found);
   });
 });
