@@ -31,8 +31,8 @@ export const CADENCE = {
   fall: 2,
   rise: 1,
   errors: 3,
-  /** A refused connection is plainer than an answer that fails. */
-  refusals: 2,
+  /** Where a refused connection can be told from other errors: nobody listens there. */
+  refusals: 1,
 } as const;
 
 /** What a request is tried again after, in words that both have; neither sends a POST twice. */
