@@ -3,7 +3,7 @@ import { loadWhole } from "./platform/whole-code.js";
 /**
  * Loads what a request and the failure of a backend run through, compiled whole, so that the first failure costs no
  * more than the next. To be called before anything else loads the same modules. They draw in no package: those would
- * be compiled whole too, for 5 MiB.
+ * be compiled whole too, for 5 MiB more.
  */
 export function preloadRequestPath(): Promise<void> {
   return loadWhole(() =>

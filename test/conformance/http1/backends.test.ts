@@ -105,10 +105,13 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
       retries: { on: ["conn-failure"] },
     });
     const client = proxy.dial();
-    await client.send(GET);
-    await client.receives(OK);
-    backend.script = () => answer("");
-    for (const [index, request] of [GET, `${postHead("Content-Length: 5\r\n")}hello`].entries()) {
+    const requests = [GET, `${postHead("Content-Length: 5\r\n")}hello`];
+    for (const [index, request] of requests.entries()) {
+      // The connection has served before, each time.
+      backend.script = () => answer(OK);
+      await client.send(GET);
+      await client.until((text) => text.split(OK).length === index + 2);
+      backend.script = () => answer("");
       const before = backend.requests.length;
       await client.send(request);
       await until(() => backend.requests.length === before + 1);
@@ -118,7 +121,8 @@ describe("a reused connection that dies (RFC 9112 9.3.1)", () => {
       expect(proxy.pool.total("reset")).toBe(index + 1);
     }
     await proxy.settled();
-    expect(backend.requests).toHaveLength(3);
+    expect(backend.requests).toHaveLength(4);
+    expect(backend.connections).toHaveLength(2);
   });
 
   it("long after it was given a request teaches nothing of how long connections may rest", async () => {

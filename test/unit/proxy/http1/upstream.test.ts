@@ -10,6 +10,18 @@ import { FakeConnection } from "./fake-connection.js";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
+/** Hears nothing. */
+const DEAF: UpstreamReceiver = {
+  onInformational() {},
+  onResponseHead() {},
+  onResponseBody() {},
+  onResponseEnd() {},
+  onResponsePause() {},
+  onUpstreamDrain() {},
+  onUpstreamFailure() {},
+  onSwitched() {},
+};
+
 /** A connection that has been given a whole POST with this body, and what became of both. */
 function sent(body: string, isTaking: boolean) {
   const connection = new FakeConnection();
@@ -22,14 +34,10 @@ function sent(body: string, isTaking: boolean) {
     forget: () => log.push("forgotten"),
   };
   const receiver: UpstreamReceiver = {
-    onInformational() {},
+    ...DEAF,
     onResponseHead: (head) => log.push(String(head.status)),
-    onResponseBody() {},
     onResponseEnd: () => log.push("whole"),
-    onResponsePause() {},
-    onUpstreamDrain() {},
     onUpstreamFailure: (error: ProxyError) => log.push(error.code),
-    onSwitched() {},
   };
   const upstream = new Http1Upstream(connection, backendOf(new Scoreboard(), "b"), keeper, new ManualClock());
   const stream = upstream.begin(receiver, 1_000);
@@ -84,16 +92,7 @@ describe("a backend's connection that dies of its second request", () => {
     const errors: ProxyError[] = [];
     let atRest = 0;
     const keeper = { keep() {}, closedAtRest: () => atRest++, crossingMs: () => 5, forget() {} };
-    const receiver: UpstreamReceiver = {
-      onInformational() {},
-      onResponseHead() {},
-      onResponseBody() {},
-      onResponseEnd() {},
-      onResponsePause() {},
-      onUpstreamDrain() {},
-      onUpstreamFailure: (error: ProxyError) => errors.push(error),
-      onSwitched() {},
-    };
+    const receiver: UpstreamReceiver = { ...DEAF, onUpstreamFailure: (error) => errors.push(error) };
     const upstream = new Http1Upstream(connection, backendOf(new Scoreboard(), "b"), keeper, clock);
     const get = requestHead("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     upstream.begin(receiver, 10_000);
