@@ -1,4 +1,4 @@
-import { isIPv6, type Server } from "node:net";
+import type { Server } from "node:net";
 import { getSystemErrorMap } from "node:util";
 
 /**
@@ -166,7 +166,9 @@ export function connectHandle(
   const request = new tcpBinding.TCPConnectWrap();
   request.oncomplete = onConnectDone;
   request.owner = owner;
-  return isIPv6(address) ? handle.connect6(request, address, port) : handle.connect(request, address, port);
+  // Of the addresses that were told from names before, by a colon.
+  const isIPv6 = address.includes(":");
+  return isIPv6 ? handle.connect6(request, address, port) : handle.connect(request, address, port);
 }
 
 /** The handle of a server that listens; undefined when it is not what we know. */
