@@ -56,6 +56,16 @@ async function askThrough(connection: RawConnection): Promise<string> {
 }
 
 describe.skipIf(isConsulMissing())("tunnels", () => {
+  it("are told apart from requests by who explains a pick", async () => {
+    const { sidecar } = await scene({ limits: { maxRequestsPerBackend: 1 } });
+    await askThrough(await tunnel(sidecar));
+    expect(await callAdmin(sidecar.grpc, "ExplainPick", { pool: "web" })).toMatchObject({
+      summary: expect.stringMatching(
+        /limits of requests alone do not concern tunnels .*: 2 of 2 have room for one$/,
+      ),
+    });
+  });
+
   it("share the pool with requests", async () => {
     const { sidecar, admin } = await scene();
     const first = await tunnel(sidecar);
